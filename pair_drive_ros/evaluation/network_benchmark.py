@@ -1,0 +1,113 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Times the full-size TransFuser at batch 1 on the CPU.
+
+The weights are random: this measures time, and the numbers the network puts out are thrown away.
+"""
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+import numpy as np
+from pair_drive_ros.core.frames import (
+    CameraImage,
+    DrivingCommand,
+    EgoState,
+    LidarSweep,
+    PlannerInput,
+)
+from pair_drive_ros.models.features import STITCHED_CAMERAS, transfuser_features
+from pair_drive_ros.models.transfuser import Transfuser, TransfuserConfig
+import torch
+
+OFFICIAL_FORWARD_MS = 359.0
+"""NAVSIM's own TransFuser, features already built: 2 cores of an AMD EPYC, torch 2.0.1, float32,
+batch 1, median of 10."""
+
+_IMAGE_SHAPE = (1080, 1920, 3)
+_LIDAR_POINTS = 100_000
+
+
+def run(threads: int, iterations: int) -> dict[str, Any]:
+    """
+    Time feature building, the forward pass with all heads, and the plan alone.
+
+    The inputs are three 1920x1080 images of noise and 100,000 points.
+
+    :param threads: CPU threads of torch while the benchmark runs
+    :param iterations: timed repetitions of each stage, after one that is not timed
+    :return: ``p50_ms`` and ``p95_ms`` by stage (``features``, ``forward``, ``plan``),
+        ``forward_vs_official`` (below 1 is faster than the official implementation), ``threads``,
+        ``iterations`` and ``torch``
+    :raises ValueError: when ``threads`` or ``iterations`` is below 1
+    """
+    if threads < 1 or iterations < 1:
+        raise ValueError(f'threads and iterations must be at least 1, got {threads} and '
+                         f'{iterations}')
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        stages = _time_stages(iterations)
+    finally:
+        torch.set_num_threads(threads_before)
+    return {'p50_ms': {name: p50 for name, (p50, _) in stages.items()},
+            'p95_ms': {name: p95 for name, (_, p95) in stages.items()},
+            'forward_vs_official': stages['forward'][0] / OFFICIAL_FORWARD_MS,
+            'threads': threads, 'iterations': iterations, 'torch': torch.__version__}
+
+
+def report(result: dict[str, Any]) -> str:
+    """Return the lines that a person reads."""
+    lines = [f'TransFuser, full size, float32, batch 1, CPU with {result["threads"]} threads, '
+             f'torch {result["torch"]}, random weights, {result["iterations"]} iterations']
+    lines += [f'  {name:<9} p50 {result["p50_ms"][name]:7.1f} ms   p95 '
+              f'{result["p95_ms"][name]:7.1f} ms' for name in result['p50_ms']]
+    lines.append(f'  forward / official implementation ({OFFICIAL_FORWARD_MS:.0f} ms on 2 cores '
+                 f'of an AMD EPYC, torch 2.0.1): {result["forward_vs_official"]:.2f}')
+    return '\n'.join(lines)
+
+
+@torch.inference_mode()
+def _time_stages(iterations: int) -> dict[str, tuple[float, float]]:
+    frame = _noise_frame(np.random.default_rng(0))
+    network = Transfuser(TransfuserConfig()).eval()
+    features = transfuser_features(frame, network.feature_spec)
+    return {'features': _time(lambda: transfuser_features(frame, network.feature_spec),
+                              iterations),
+            'forward': _time(lambda: network(features), iterations),
+            'plan': _time(lambda: network.plan(features), iterations)}
+
+
+def _time(work: Callable[[], object], iterations: int) -> tuple[float, float]:
+    """Return the median and the 95th percentile in milliseconds."""
+    work()
+    milliseconds = []
+    for _ in range(iterations):
+        start_ns = time.perf_counter_ns()
+        work()
+        milliseconds.append((time.perf_counter_ns() - start_ns) * 1e-6)
+    p50, p95 = np.percentile(milliseconds, [50.0, 95.0])
+    return float(p50), float(p95)
+
+
+def _noise_frame(random: np.random.Generator) -> PlannerInput:
+    cameras = {name: CameraImage(name, 0, random.integers(0, 256, _IMAGE_SHAPE, np.uint8))
+               for name in STITCHED_CAMERAS}
+    points = random.uniform(-40.0, 40.0, (_LIDAR_POINTS, 4)).astype(np.float32)
+    points[:, 2] = random.uniform(-1.0, 4.0, _LIDAR_POINTS)
+    ego = EgoState(0, np.zeros(3), np.array([8.0, 0.0]))
+    return PlannerInput(0, ego, DrivingCommand.STRAIGHT, cameras, LidarSweep(0, points))

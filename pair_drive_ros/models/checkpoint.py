@@ -1,0 +1,221 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Checkpoints: the weights as safetensors and, beside them, a JSON card that says what they are.
+
+``policy.safetensors`` has its card in ``policy.json``. The card carries the SHA-256 of the
+weights, so a file that is truncated, damaged or paired with another's card is refused. Nothing is
+ever unpickled.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pair_drive_ros.models.features import FEATURE_VERSION
+from pair_drive_ros.models.policy import ImitationPolicy
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+import torch
+
+WEIGHTS_SUFFIX = '.safetensors'
+CARD_SUFFIX = '.json'
+HASH_DIGITS = 12
+# Zip archives (torch.save) and pickles of protocol 2 to 5.
+_PICKLE_MAGIC = (b'PK\x03\x04', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
+
+PolicyT = TypeVar('PolicyT', bound=ImitationPolicy)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read or written, or is not what the caller asked for."""
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Where weights come from: everything a reader needs to train them again."""
+
+    data: str
+    """Name of the data set and split."""
+    seed: int
+    """Seed of the run."""
+    git_revision: str
+    """Revision of the source tree."""
+    protocol: str | None = None
+    """Protocol of the metrics (``navsim_v1``, ``navsim_v2``); None where none is a score."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Measured values by name."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint's JSON file says."""
+
+    architecture: str
+    """``architecture`` of the policy's class."""
+    config: Mapping[str, Any]
+    """The policy's configuration, entry by entry."""
+    feature_version: int
+    """``FEATURE_VERSION`` of the features it was trained on."""
+    weights_sha256: str
+    """SHA-256 of the weights file, hexadecimal."""
+    training: TrainingRecord
+
+    @property
+    def model_hash(self) -> str:
+        """Shorten the SHA-256 to 12 digits: the name of exactly these weights."""
+        return self.weights_sha256[:HASH_DIGITS]
+
+
+def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecord) -> Card:
+    """
+    Write the weights to ``path`` and the card beside it; each file appears complete or not at all.
+
+    :param path: ends in ``.safetensors``; its folder exists
+    :return: the card as written
+    :raises CheckpointError: when the path ends otherwise or a metric is not a finite number
+    """
+    _check_suffix(path)
+    weights = save({name: tensor.detach().cpu().contiguous()
+                    for name, tensor in policy.state_dict().items()})
+    card = Card(policy.architecture, asdict(policy.config), FEATURE_VERSION,
+                hashlib.sha256(weights).hexdigest(), training)
+    try:
+        text = json.dumps(asdict(card), indent=2, allow_nan=False)
+    except ValueError as error:
+        raise CheckpointError(f'{path.name}: the card cannot be written as JSON ({error}); '
+                              'metrics must be finite numbers') from error
+    _write(path, weights)
+    _write(path.with_suffix(CARD_SUFFIX), text.encode() + b'\n')
+    return card
+
+
+def load_checkpoint(path: Path, policy_class: type[PolicyT]) -> tuple[PolicyT, Card]:
+    """
+    Read a checkpoint into a new policy on the CPU, in evaluation mode.
+
+    :param path: the ``.safetensors`` file; its card lies beside it
+    :param policy_class: the class of the architecture that is expected
+    :raises CheckpointError: when a file is missing, truncated or pickled, or when architecture,
+        configuration or feature version are not those of ``policy_class`` and this package
+    """
+    weights = _read_weights(path)
+    card = load_card(path)
+    if card.architecture != policy_class.architecture:
+        raise CheckpointError(f'{path}: holds the architecture {card.architecture!r}, not '
+                              f'{policy_class.architecture!r}; configure the policy that it was '
+                              'trained as, or another checkpoint')
+    if card.feature_version != FEATURE_VERSION:
+        raise CheckpointError(f'{path}: was trained on features of version '
+                              f'{card.feature_version}, but this package builds version '
+                              f'{FEATURE_VERSION}; train it again, or use the package version it '
+                              'was trained with')
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise CheckpointError(f'{path}: the weights are not those its card describes; the file '
+                              'is truncated, damaged or paired with another card: copy both again')
+    policy = _build(path, policy_class, card.config)
+    try:
+        tensors = load(weights)
+    except SafetensorError as error:
+        raise CheckpointError(f'{path}: not a readable safetensors file ({error})') from error
+    _check_tensors(path, policy.state_dict(), tensors)
+    policy.load_state_dict(tensors)
+    return policy.eval(), card
+
+
+def load_card(path: Path) -> Card:
+    """
+    Read the card of the checkpoint ``path`` without touching its weights.
+
+    :raises CheckpointError: when the card is missing or is not a card
+    """
+    card_path = path.with_suffix(CARD_SUFFIX)
+    try:
+        entries = json.loads(card_path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise CheckpointError(f'{card_path}: the card of {path.name} is missing; a checkpoint is '
+                              'two files, copy both') from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{card_path}: the card cannot be read ({error})') from error
+    try:
+        card = Card(**{**entries, 'training': TrainingRecord(**entries['training'])})
+    except (TypeError, KeyError) as error:
+        raise CheckpointError(f'{card_path}: not a checkpoint card ({error})') from error
+    if not isinstance(card.config, dict) or not isinstance(card.weights_sha256, str):
+        raise CheckpointError(f'{card_path}: not a checkpoint card (config must be an object and '
+                              'weights_sha256 a string)')
+    return card
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix != WEIGHTS_SUFFIX:
+        raise CheckpointError(f'{path}: a checkpoint ends in {WEIGHTS_SUFFIX}')
+
+
+def _read_weights(path: Path) -> bytes:
+    try:
+        weights = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f'{path}: the weights cannot be read ({error.strerror})') from error
+    # Byte 8 of a safetensors file opens its JSON header; the length before it may look like a
+    # pickle's first bytes.
+    if weights.startswith(_PICKLE_MAGIC) and weights[8:9] != b'{':
+        raise CheckpointError(f'{path}: is a pickle (as torch.save writes), which can run any '
+                              'code when it is opened, so it is refused; convert it to '
+                              'safetensors where you trust it')
+    _check_suffix(path)
+    return weights
+
+
+def _build(path: Path, policy_class: type[PolicyT], config: Mapping[str, Any]) -> PolicyT:
+    known = {entry.name for entry in fields(policy_class.config_class)}
+    if known != set(config):
+        raise CheckpointError(
+            f'{path}: the configuration of its card is not one of {policy_class.architecture!r}: '
+            f'unknown {sorted(set(config) - known)}, missing {sorted(known - set(config))}')
+    try:
+        return policy_class(policy_class.config_class(**config))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f'{path}: the configuration of its card builds no '
+                              f'{policy_class.architecture!r} ({error})') from error
+
+
+def _check_tensors(path: Path, expected: Mapping[str, torch.Tensor],
+                   tensors: Mapping[str, torch.Tensor]) -> None:
+    """Compare names and shapes with those of the configuration's network."""
+    wrong = [name for name in expected
+             if name not in tensors or tensors[name].shape != expected[name].shape]
+    wrong += [name for name in tensors if name not in expected]
+    if wrong:
+        raise CheckpointError(f'{path}: the weights do not fit the configuration of the card: '
+                              f'{len(wrong)} tensors differ in name or shape, first {wrong[0]}')
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CheckpointError(f'{path}: cannot be written ({error.strerror})') from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What TransFuser-like networks read, built from one ``PlannerInput``.
+
+The recipe is that of NAVSIM's devkit for its TransFuser agent: a stitched camera image, a LiDAR
+histogram seen from above and the ego status, all of the current frame only. ``FEATURE_VERSION``
+rises with every change of the numbers; a checkpoint trained on another version is refused.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from pair_drive_ros.core.frames import DrivingCommand, EgoState, PlannerInput
+from pair_drive_ros.models.policy import FeatureError, FeatureSpec, TensorSpec
+import torch
+
+FEATURE_VERSION = 1
+
+CAMERA_FEATURE = 'camera_feature'
+LIDAR_FEATURE = 'lidar_feature'
+STATUS_FEATURE = 'status_feature'
+STITCHED_CAMERAS = ('left', 'front', 'right')
+
+STATUS_SIZE = 8
+LIDAR_RANGE_M = 32.0
+_LIDAR_MIN_Z_M = 0.2
+_LIDAR_MAX_Z_M = 100.0
+_LIDAR_MAX_COUNT = 5
+
+# 28 of 1080 rows above and below; 416 of 1920 columns on both sides of the outer cameras.
+_CROP_ROWS = 28 / 1080
+_CROP_COLUMNS = 416 / 1920
+# The cropped left view's share of the stitched width: 1088 of 4096 columns.
+_SIDE_SHARE = 17 / 64
+
+
+def transfuser_spec(image_height: int = 256, image_width: int = 1024,
+                    lidar_bins: int = 256) -> FeatureSpec:
+    """Names, shapes and dtypes of the features; the defaults are the devkit's sizes."""
+    return {CAMERA_FEATURE: TensorSpec((3, image_height, image_width)),
+            LIDAR_FEATURE: TensorSpec((1, lidar_bins, lidar_bins)),
+            STATUS_FEATURE: TensorSpec((STATUS_SIZE,))}
+
+
+def stitched_image(left: np.ndarray, front: np.ndarray, right: np.ndarray,
+                   height: int = 256, width: int = 1024) -> np.ndarray:
+    """
+    Crop and stitch three views into one wide image, float32 [3, height, width], RGB, 0..1.
+
+    Source: the devkit crops 1920x1080 images by 28 rows above and below and the outer views by
+    416 columns on both sides, concatenates them to 4096x1024 and resizes that to 1024x256. Here
+    every view is resized into its own place (272, 480 and 272 columns), which gives the same
+    pixels for 1920x1080, without the copy of the wide image. Images of other sizes lose the same
+    fractions, rounded to pixels, and are stretched to the same places whatever their aspect.
+
+    :param left: uint8 [H, W, 3]; the three views may differ in size
+    :param front: uint8 [H, W, 3]
+    :param right: uint8 [H, W, 3]
+    :param width: columns of the result, a multiple of 64
+    """
+    stitched = np.empty((height, width, 3), np.uint8)
+    side = round(_SIDE_SHARE * width)
+    places = (slice(0, side), slice(side, width - side), slice(width - side, width))
+    crops = (_CROP_COLUMNS, 0.0, _CROP_COLUMNS)
+    for view, place, crop_columns in zip((left, front, right), places, crops, strict=True):
+        rows = round(_CROP_ROWS * view.shape[0])
+        columns = round(crop_columns * view.shape[1])
+        cropped = view[rows:view.shape[0] - rows, columns:view.shape[1] - columns]
+        stitched[:, place] = cv2.resize(cropped, (place.stop - place.start, height))
+    return stitched.transpose(2, 0, 1).astype(np.float32, order='C') / np.float32(255.0)
+
+
+def lidar_histogram(points: np.ndarray, bins: int = 256) -> np.ndarray:
+    """
+    Count the points above the ground from above, float32 [1, bins, bins], 0..1.
+
+    Rows run along x (forward), columns along y (left), both from -32 m to 32 m, the upper edge
+    included as in ``np.histogramdd``. Only points with 0.2 m < z < 100 m count; five or more in
+    a cell saturate it at 1. Points that are not finite count nowhere.
+
+    :param points: float32 [N, >= 3] x, y, z in ``base_link``
+    :param bins: cells along each side, a power of two: only then is the scaling below exact
+    """
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    kept = (z > _LIDAR_MIN_Z_M) & (z < _LIDAR_MAX_Z_M)
+    kept &= (np.abs(x) <= LIDAR_RANGE_M) & (np.abs(y) <= LIDAR_RANGE_M)
+    cells_per_metre = np.float32(bins / (2.0 * LIDAR_RANGE_M))
+
+    def index(coordinate: np.ndarray) -> np.ndarray:
+        # Scaling by a power of two rounds nothing, so floor finds the cell that a search among
+        # the edges finds; adding the range first would round small negative coordinates up.
+        cell = np.floor(coordinate[kept] * cells_per_metre).astype(np.int32) + bins // 2
+        return np.minimum(cell, bins - 1)
+
+    counts = np.bincount(index(x) * bins + index(y), minlength=bins * bins)
+    shares = np.minimum(counts, _LIDAR_MAX_COUNT) / _LIDAR_MAX_COUNT
+    return shares.reshape(1, bins, bins).astype(np.float32)
+
+
+def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:
+    """Float32 [8]: command one-hot (4), velocity (2, m/s), acceleration (2, m/s^2)."""
+    return np.concatenate([command.one_hot(), ego.velocity, ego.acceleration]).astype(np.float32)
+
+
+def transfuser_features(frame: PlannerInput,
+                        spec: FeatureSpec | None = None) -> dict[str, torch.Tensor]:
+    """
+    Build the features that a policy's ``feature_spec`` names, each with a batch axis of 1.
+
+    :param spec: the policy's specification; by default that of the full-size network
+    :raises FeatureError: when a sensor the features need is not in the frame, or when the
+        specification names a feature that this package does not build
+    """
+    features = {}
+    for name, expected in (transfuser_spec() if spec is None else spec).items():
+        if name not in _BUILDERS:
+            raise FeatureError(f'{name}: no such feature; there are {", ".join(_BUILDERS)}')
+        features[name] = torch.from_numpy(_BUILDERS[name](frame, expected))[None]
+    return features
+
+
+def _camera_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
+    missing = [name for name in STITCHED_CAMERAS if name not in frame.cameras]
+    if missing:
+        raise FeatureError(f'the network needs the cameras {", ".join(STITCHED_CAMERAS)}, but '
+                           f'{", ".join(missing)} is not in the input, which has '
+                           f'{", ".join(frame.cameras) or "no camera"}; name the cameras of the '
+                           'rig so, or configure a policy that needs fewer')
+    left, front, right = (frame.cameras[name].rgb for name in STITCHED_CAMERAS)
+    return stitched_image(left, front, right, expected.shape[1], expected.shape[2])
+
+
+def _lidar_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
+    if frame.lidar is None:
+        raise FeatureError('the network needs a LiDAR sweep, but the input has none; configure '
+                           'the LiDAR of the rig or a policy that drives without')
+    return lidar_histogram(frame.lidar.points, expected.shape[1])
+
+
+def _status_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
+    return status(frame.ego, frame.command)
+
+
+_BUILDERS: dict[str, Callable[[PlannerInput, TensorSpec], np.ndarray]] = {
+    CAMERA_FEATURE: _camera_feature,
+    LIDAR_FEATURE: _lidar_feature,
+    STATUS_FEATURE: _status_feature,
+}

@@ -1,0 +1,175 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The planner node on a live graph: plans, states, lifecycle, services."""
+
+import time
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+import numpy as np
+from pair_drive_ros.conversions.stamp import stamp_to_ns
+import pytest
+from rclpy.parameter import Parameter
+from std_msgs.msg import Int8
+from std_srvs.srv import SetBool, Trigger
+
+
+def call(rig, service_type, name, request):
+    client = rig.vehicle.create_client(service_type, name)
+    assert client.wait_for_service(5.0)
+    future = client.call_async(request)
+    assert rig.wait(future.done)
+    return future.result()
+
+
+def change_state(rig, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(rig, ChangeState, '/planner/change_state', request).success
+
+
+def test_plans_bear_the_anchors_stamps_and_frame(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 10)
+    assert set(rig.plan_stamps()) <= set(rig.anchors)
+    plan = rig.plans[-1]
+    assert plan.header.frame_id == 'odom'
+    assert plan.joint_names == ['base_link']
+    assert len(plan.points) == 41
+    end = plan.points[-1]
+    assert end.time_from_start.sec == 4
+    # The vehicle says it stands at the origin at 5 m/s, so 4 s carry it 20 m.
+    assert end.transforms[0].translation.x == pytest.approx(20.0, abs=1e-6)
+    assert end.velocities[0].linear.x == pytest.approx(5.0)
+
+
+def test_without_a_checkpoint_it_says_degraded(make_rig):
+    rig = make_rig()
+    assert rig.drive(rig.saw('state', 'DEGRADED'))
+    status = rig.statuses[-1]
+    assert status['reason'] == 'no trained checkpoint'
+    assert status['message'] == 'DEGRADED: no trained checkpoint'
+
+
+def test_diagnostics_have_the_documented_keys(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 20)
+    assert rig.drive(rig.saw('sync_dt_ms.lidar', '0.0'))
+    keys = set(rig.statuses[-1])
+    assert {'state', 'reason', 'since_s', 'model_hash', 'device', 'plan_rate_hz',
+            'e2e_latency_ms p50/p95/max', 'il_ms p50/p95/max', 'rl_ms', 'rl_used_ratio',
+            'deadline_misses', 'input_age_ms.camera_front', 'input_age_ms.odometry',
+            'sync_dt_ms.camera_front', 'dropped.lidar', 'received.odometry', 'incompatible_qos',
+            'invalid_count'} <= keys
+
+
+def test_the_plan_may_be_published_in_base_link(make_rig):
+    rig = make_rig(**{'output.frame': 'base_link', 'output.step_s': 0.5})
+    assert rig.drive(lambda: rig.plans)
+    assert rig.plans[0].header.frame_id == 'base_link'
+    assert len(rig.plans[0].points) == 9
+
+
+def test_a_sensor_that_stops_for_a_second_leads_to_hold_stop_and_back(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 5)
+    rig.spoil = lambda message: None if 'PointCloud2' in type(message).__name__ else message
+    assert rig.drive(rig.saw('state', 'STOP'))
+    assert rig.saw('reason', 'lidar: no message within 50 ms of the anchor camera_front')()
+    rig.spoil = lambda message: message
+    assert rig.drive(lambda: rig.states()[-1] == 'DEGRADED')
+    assert [s for s in rig.states() if s != 'INIT'] == ['DEGRADED', 'HOLD', 'STOP', 'DEGRADED']
+    assert set(rig.plan_stamps()) <= set(rig.anchors)
+    assert {status['level'] for status in rig.statuses if status['state'] == 'STOP'} == {2}
+
+
+def test_stamps_are_never_invented_while_stopping(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 5)
+    assert rig.wait(rig.saw('state', 'STOP'))
+    stop = rig.plans[-1]
+    assert stamp_to_ns(stop.header.stamp) in rig.anchors
+    assert stop.points[-1].velocities[0].linear.x == pytest.approx(0.0, abs=1e-6)
+
+
+def test_deactivating_publishes_a_way_to_halt_and_reactivating_plans_again(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 5)
+    assert change_state(rig, Transition.TRANSITION_DEACTIVATE)
+    count = len(rig.plans)
+    assert rig.wait(lambda: rig.plans[-1].points[-1].velocities[0].linear.x < 1e-6)
+    time.sleep(0.3)
+    count = len(rig.plans)
+    rig.publish()
+    time.sleep(0.3)
+    assert len(rig.plans) == count
+    assert change_state(rig, Transition.TRANSITION_ACTIVATE)
+    assert rig.drive(lambda: len(rig.plans) > count + 3)
+
+
+def test_cleaning_up_and_configuring_again_works(make_rig):
+    rig = make_rig()
+    assert change_state(rig, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(rig, Transition.TRANSITION_CLEANUP)
+    assert change_state(rig, Transition.TRANSITION_CONFIGURE)
+    assert change_state(rig, Transition.TRANSITION_ACTIVATE)
+    assert rig.drive(lambda: len(rig.plans) >= 3)
+
+
+def test_parameters_are_fixed_while_configured(make_rig):
+    rig = make_rig()
+    results = rig.planner.set_parameters([Parameter('output.step_s', value=0.2)])
+    assert not results[0].successful
+    assert 'deactivate and clean it up first' in results[0].reason
+
+
+def test_reset_service_starts_over(make_rig):
+    rig = make_rig()
+    assert rig.drive(lambda: len(rig.plans) >= 3)
+    response = call(rig, Trigger, '/planner/reset', Trigger.Request())
+    assert response.success
+    assert rig.wait(rig.saw('reason', 'reset by service'))
+    count = len(rig.plans)
+    assert rig.drive(lambda: len(rig.plans) > count + 2)
+
+
+def test_refinement_cannot_be_switched_where_there_is_none(make_rig):
+    response = call(make_rig(), SetBool, '/planner/set_refinement_enabled',
+                    SetBool.Request(data=True))
+    assert not response.success
+    assert 'no refinement' in response.message
+
+
+def test_a_command_outside_the_range_keeps_the_previous_one(make_rig):
+    rig = make_rig()
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+    publisher = rig.vehicle.create_publisher(
+        Int8, '/planner/input/command',
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    publisher.publish(Int8(data=9))
+    assert rig.wait(rig.saw('received.command', '1'))
+    assert rig.drive(lambda: len(rig.plans) >= 3)
+
+
+def test_paths_and_markers_go_out_when_somebody_listens(make_rig):
+    from nav_msgs.msg import Path
+    from visualization_msgs.msg import MarkerArray
+    rig = make_rig()
+    paths, markers = [], []
+    rig.vehicle.create_subscription(Path, '/planner/output/path', paths.append, 10)
+    rig.vehicle.create_subscription(MarkerArray, '/planner/debug/markers', markers.append, 10)
+    assert rig.drive(lambda: paths and markers)
+    stamps = [stamp_to_ns(pose.header.stamp) for pose in paths[0].poses]
+    assert np.diff(stamps).tolist() == [100_000_000] * 40
+    assert {marker.ns for marker in markers[0].markers} == {'selected', 'kinematic'}
