@@ -7,7 +7,7 @@
 #          TORCH=cpu|cuda      which build of torch (default: cpu)
 
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+.SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
 
 ROS ?= $(if $(filter jazzy kilted,$(ROS_DISTRO)),distribution,kilted)
@@ -36,8 +36,8 @@ setup:
 	@tools/setup.sh $(VENV) $(ROS) $(TORCH)
 
 build: setup
-	@$(COLCON) build $(BASES) --event-handlers console_cohesion- 2>&1 | grep -v 'local_setup\|byte-compiling' || \
-		{ echo 'build failed: see log$(SUFFIX)/latest_build' >&2; exit 1; }
+	@$(COLCON) build $(BASES) > $(VENV)/build.log 2>&1 || \
+		{ cat $(VENV)/build.log; echo 'build failed: the reason stands above' >&2; exit 1; }
 
 demo: build
 	@[ -d out/sample/bag ] || $(VENV)/bin/python -m pair_drive_training sample-bag out/sample/bag

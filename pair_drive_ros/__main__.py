@@ -15,30 +15,33 @@
 """The command line: ``python -m pair_drive_ros COMMAND``."""
 
 import argparse
+import importlib
 import sys
 
-from pair_drive_ros.nodes import bringup, demo, player
-from pair_drive_ros.nodes import bench
-
+# A command's module is imported only when it is called: most need ROS, some must not.
 _COMMANDS = {
-    'bringup': (bringup, 'run the planner node'),
-    'play': (player, 'publish a bag on its topics, with /clock'),
-    'demo': (demo, 'run the planner on a bag and leave a report'),
-    'bench': (bench, 'measure the planner\'s parts on this machine'),
+    'bringup': ('pair_drive_ros.nodes.bringup', 'run the planner node'),
+    'play': ('pair_drive_ros.nodes.player', 'publish a bag on its topics, with /clock'),
+    'demo': ('pair_drive_ros.nodes.demo', 'run the planner on a bag and leave a report'),
+    'bench': ('pair_drive_ros.bench', 'measure parts of this package on this machine'),
 }
 
 
 def main() -> int:
     """Run one command; return its exit code."""
+    own, ros_arguments = _split(sys.argv[1:])
     parser = argparse.ArgumentParser(prog='python -m pair_drive_ros', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for name, (module, summary) in _COMMANDS.items():
-        module.add_arguments(commands.add_parser(
-            name, help=summary, description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter))
-    own, ros_arguments = _split(sys.argv[1:])
+    chosen = own[0] if own and own[0] in _COMMANDS else None
+    for name, (module_name, summary) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if name == chosen:
+            module = importlib.import_module(module_name)
+            command.description = module.__doc__
+            command.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(command)
     arguments = parser.parse_args(own)
-    return _COMMANDS[arguments.command][0].run(arguments, ros_arguments)
+    return module.run(arguments, ros_arguments)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

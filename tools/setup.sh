@@ -52,9 +52,12 @@ options=()
   fail "$python could not make a virtual environment: install its venv module (python3-venv)"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 
-install() {
-  "${pip[@]}" install --quiet "$@" ||
-    fail "a download or installation failed (above): check the network and pip's settings, then run it again"
+install() {  # what, then pip's arguments; pip's own words are shown only when it fails
+  echo "setup: $1"
+  "${pip[@]}" install --quiet "${@:2}" 2>"$venv/pip.log" || {
+    cat "$venv/pip.log" >&2
+    fail "$1: the download or installation failed (see above); check the network and pip's settings, then run it again"
+  }
 }
 
 torch_pin=$(grep '^torch==' requirements/base.txt)
@@ -69,21 +72,22 @@ else
   requirements+=(-r "requirements/ros-$ros.txt")
 fi
 
-install -r <(grep '^setuptools==' requirements/test.txt)
+install 'build tools' "$(grep '^setuptools==' requirements/test.txt)"
 if [ "$torch" = cpu ] && ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
   # pip's sources may offer the CPU build (a mirror, a folder of wheels); the registry does not.
   build=$("${pip[@]}" install --quiet --dry-run --no-deps --report - "$torch_pin" 2>/dev/null |
     "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["install"][0]["metadata"]["version"])' || true)
   if [[ $build == *+cpu ]]; then
-    install "$torch_pin"
+    install "$torch_pin for the CPU" "$torch_pin"
   else
-    install -r requirements/setup.txt
+    install 'uv, to find the CPU build of torch' -r requirements/setup.txt
+    echo "setup: $torch_pin for the CPU"
     "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --torch-backend cpu "$torch_pin" ||
       fail "the CPU build of torch could not be fetched: check the network, or install $torch_pin into $venv yourself and run it again (TORCH=cuda takes the CUDA build)"
   fi
 fi
-install "${requirements[@]}"
-install --no-deps --no-build-isolation -e .
+install 'Python packages' "${requirements[@]}"
+install 'this package, editable' --no-deps --no-build-isolation -e .
 "${pip[@]}" check >/dev/null || [ "$ros" = distribution ] ||
   fail "the installed packages contradict each other: see '$venv/bin/python -m pip check'"
 echo "$key" >"$stamp"

@@ -67,7 +67,7 @@ class Trajectory:
 
     @property
     def times_s(self) -> np.ndarray:
-        """Times [T] of the poses after the stamp, seconds."""
+        """Return the times [T] of the poses after the stamp, seconds."""
         return self.step_s * np.arange(1, len(self.poses) + 1)
 
     @property

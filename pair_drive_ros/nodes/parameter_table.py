@@ -53,7 +53,7 @@ class ParameterSpec:
 
     @property
     def allowed(self) -> str:
-        """Allowed values in words, for people."""
+        """Say which values are allowed, for people."""
         if self.bounds:
             return f'{self.bounds[0]:g} to {self.bounds[1]:g}'
         if self.choices:

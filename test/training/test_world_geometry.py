@@ -191,6 +191,4 @@ def test_committed_rig_file_is_the_rig(checkout):
     assert text == rig.rig_parameters()
     parameters = yaml.safe_load(text)['/**']['ros__parameters']
     assert parameters['cameras'] == list(rig.CAMERA_POSES)
-    assert parameters['lidar']['extrinsics'] == pytest.approx(rig.LIDAR_POSE)
-    left = parameters['camera_left']['extrinsics']
-    assert left == pytest.approx(rig.CAMERA_POSES['left'], abs=1e-6)
+    assert parameters['lidar.extrinsics'] == pytest.approx(rig.LIDAR_POSE)

@@ -32,9 +32,9 @@ from pair_drive_training.world.projection import fixed_point, NEAR, outline, SUB
 from pair_drive_training.world.shapes import Face, Solid, Texture
 
 SUPERSAMPLING = 2
-FAR = 150.0
+FAR = 130.0
 AMBIENT, DIFFUSE = 0.62, 0.42
-SMALLEST_FACE = 1.0
+SMALLEST_FACE = 1.5
 """Fine pixels: a face that is narrower is not worth drawing."""
 
 

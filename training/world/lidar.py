@@ -35,8 +35,9 @@ class Lidar:
         self._base_from_lidar = base_from_lidar
         self._pattern = pattern
         self._ground = ground
-        elevation = np.radians(np.linspace(pattern.lowest_deg, pattern.highest_deg,
-                                           pattern.beams))[:, None]
+        self._elevations = np.radians(np.linspace(pattern.lowest_deg, pattern.highest_deg,
+                                                  pattern.beams))
+        elevation = self._elevations[:, None]
         azimuth = (np.arange(pattern.columns) + 0.5) * 2.0 * np.pi / pattern.columns - np.pi
         self._rays = np.stack([np.cos(elevation) * np.cos(azimuth),
                                np.cos(elevation) * np.sin(azimuth),
@@ -53,12 +54,21 @@ class Lidar:
         world_from_lidar = world_from_base @ self._base_from_lidar
         lidar_from_world = invert_transform(world_from_lidar)
         ranges, intensity = self._ground_returns(world_from_lidar)
-        # From near to far, so that what lies behind nearer solids is left out at once.
         bounds = np.array([solid.bounds for solid in solids]).reshape(-1, 5)
-        distance = np.linalg.norm(bounds[:, :3] - world_from_lidar[:3, 3], axis=1) - bounds[:, 3]
-        for i in np.argsort(distance):
-            if distance[i] < self._pattern.max_range:
-                self._meet(solids[int(i)], lidar_from_world, float(distance[i]), ranges, intensity)
+        centres = bounds[:, :3] @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3]
+        nearest = np.linalg.norm(centres, axis=1) - bounds[:, 3]
+        beams, first, end = self._windows(centres, bounds[:, 3], bounds[:, 4] - bounds[:, 2])
+        # From near to far, so that what lies behind nearer solids is left out at once.
+        for i in np.argsort(nearest):
+            rows = slice(*beams[i])
+            columns = np.arange(first[i], end[i]) % self._pattern.columns
+            before = ranges[rows, columns]
+            if before.size and nearest[i] < min(before.max(), self._pattern.max_range):
+                reach, strength = self._meet(solids[int(i)], lidar_from_world,
+                                             self._rays[rows, columns])
+                hit = reach < before
+                ranges[rows, columns] = np.where(hit, reach, before)
+                intensity[rows, columns] = np.where(hit, strength, intensity[rows, columns])
         seen = (ranges > self._pattern.min_range) & (ranges < self._pattern.max_range)
         distance = ranges[seen] + rng.normal(0.0, self._pattern.noise, int(seen.sum()))
         return np.c_[self._rays[seen] * distance[:, None],
@@ -76,40 +86,45 @@ class Lidar:
         intensity[near] = self._ground.brightness(world)
         return ranges, intensity
 
-    def _meet(self, solid: Solid, lidar_from_world: FloatArray, nearest: float,
-              ranges: np.ndarray, intensity: np.ndarray) -> None:
-        """Shorten the ranges of the rays that enter the solid, no nearer than ``nearest``."""
+    def _windows(self, centres: FloatArray, radii: np.ndarray, heights: np.ndarray
+                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Find the rays that can meet spheres [N], of which only a middle layer is filled.
+
+        :param heights: half the height of that layer
+        :return: first and end beam [N, 2], first and end column [N] of the turn, which go on
+            beyond its seam
+        """
+        flat = np.linalg.norm(centres[:, :2], axis=1)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            girth = np.sqrt(radii ** 2 - heights ** 2)
+            beside = np.where(flat > girth, np.arcsin(girth / flat), np.pi)
+            far = np.hypot(flat, centres[:, 2])
+            above = np.where(far > radii, np.arcsin(radii / far), np.pi)
+        middle = np.arctan2(centres[:, 2], flat)
+        beams = np.asarray(np.searchsorted(self._elevations,
+                                           np.c_[middle - above, middle + above]))
+        azimuth = np.arctan2(centres[:, 1], centres[:, 0])
+        per_radian = self._pattern.columns / (2.0 * np.pi)
+        first = np.floor((azimuth - beside + np.pi) * per_radian).astype(int)
+        end = np.ceil((azimuth + beside + np.pi) * per_radian).astype(int)
+        return beams, first, np.minimum(end, first + self._pattern.columns)
+
+    @staticmethod
+    def _meet(solid: Solid, lidar_from_world: FloatArray, rays: np.ndarray
+              ) -> tuple[np.ndarray, np.ndarray]:
+        """Range, infinite for a miss, and intensity [beams, columns] of rays at a solid."""
         rotation = lidar_from_world[:3, :3]
         points = solid.vertices @ rotation.T + lidar_from_world[:3, 3]
-        normals = solid.normals @ rotation.T
+        normals = (solid.normals @ rotation.T).astype(np.float32)
         offsets = np.einsum('fk,fk->f', normals, points[solid.corners[:, 0]]).astype(np.float32)
         outside = offsets < 0.0
-        if not outside.any():
-            # The sensor is inside and sees nothing.
-            ranges[:] = 0.0
-            return
-        columns = self._columns_towards(points)
-        if nearest > ranges[:, columns].max():
-            return
-        rays = self._rays[:, columns]
-        approach = rays @ normals.T.astype(np.float32)
+        # A ray is inside the solid from the last plane that it enters to the first that it leaves.
+        # Planes with the sensor on their inner side can only be left, the others must be entered;
+        # with the sensor inside the solid there are none, and every ray ends at once.
+        entry, leaving = rays @ normals[outside].T, rays @ normals[~outside].T
         with np.errstate(divide='ignore', invalid='ignore'):
-            crossing = offsets / approach
-        # Only planes with the sensor on their outer side can be entered; every other one is left.
-        enter = np.where(approach[..., outside] < 0.0, crossing[..., outside], np.inf).max(axis=-1)
-        leave = np.where(approach > 0.0, crossing, np.inf)
-        leave = np.where(leave > 0.0, leave, np.inf).min(axis=-1)
-        hit = (enter <= leave) & (enter < ranges[:, columns])
-        ranges[:, columns] = np.where(hit, enter, ranges[:, columns])
-        fade = solid.intensity * np.exp(-np.where(hit, enter, 0.0) / 120.0)
-        intensity[:, columns] = np.where(hit, fade, intensity[:, columns])
-
-    def _columns_towards(self, points: FloatArray) -> np.ndarray:
-        """Numbers of the columns whose rays can meet the hull of the points."""
-        azimuth = np.arctan2(points[:, 1], points[:, 0])
-        centre = np.arctan2(points[:, 1].mean(), points[:, 0].mean())
-        spread = (azimuth - centre + np.pi) % (2.0 * np.pi) - np.pi
-        per_radian = self._pattern.columns / (2.0 * np.pi)
-        first = np.floor((centre + spread.min() + np.pi) * per_radian)
-        last = np.ceil((centre + spread.max() + np.pi) * per_radian)
-        return np.arange(int(first), int(last) + 1) % self._pattern.columns
+            enter = np.where(entry < 0.0, offsets[outside] / entry, np.inf).max(axis=-1, initial=0)
+            leave = np.where(leaving > 0.0, offsets[~outside] / leaving, np.inf).min(axis=-1)
+        reach = np.where(enter <= leave, enter, np.inf)
+        return reach, solid.intensity * np.exp(-reach / 120.0)

@@ -72,17 +72,13 @@ def intrinsics(width: int, height: int) -> np.ndarray:
 
 
 def rig_parameters() -> str:
-    """ROS parameter file that describes the rig to the planner node."""
-    def entry(name: str, pose: Pose) -> str:
-        numbers = ', '.join(f'{value:.6f}' for value in pose)
-        return f'    {name}:\n      extrinsics: [{numbers}]\n'
-
+    """Return the ROS parameter file that describes the rig to the planner node."""
+    extrinsics = ', '.join(f'{value:.6f}' for value in LIDAR_POSE)
     return ('# Sensors of the sample drive; written by pair_drive_training.world.rig.\n'
-            '# extrinsics: pose of the sensor (a camera: of its optical frame) in base_link,\n'
-            '# [x, y, z, roll, pitch, yaw] in m and rad, rotations about fixed axes.\n'
             '/**:\n'
             '  ros__parameters:\n'
             f'    cameras: [{", ".join(CAMERA_POSES)}]\n'
             '    camera_transport: compressed\n'
-            + entry('lidar', LIDAR_POSE)
-            + ''.join(entry(f'camera_{name}', pose) for name, pose in CAMERA_POSES.items()))
+            '    # Pose of the LiDAR in base_link: [x, y, z, roll, pitch, yaw] in m and rad,\n'
+            '    # rotations about fixed axes.\n'
+            f'    lidar.extrinsics: [{extrinsics}]\n')

@@ -12,64 +12,22 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-Measure this package on this machine.
+"""The planner node under the load of a real rig, played by another process."""
 
-network: TransFuser's full-size network and its input features on the CPU.
-node: the planner node under the load of a real rig: three 1600x900 JPEG cameras and 100,000 points
-at 10 Hz, odometry at 50 Hz, from a player in another process.
-"""
-
-import argparse
-import json
 import os
 from pathlib import Path
-import sys
 import tempfile
 from typing import Any
 
 from pair_drive_ros.evaluation.load_bag import write_load_bag
 from pair_drive_ros.nodes.demo import SAMPLE_INPUTS
-from pair_drive_ros.nodes.player import PlayerError
 from pair_drive_ros.nodes.replay import bringup_command, replay
 from pair_drive_ros.nodes.resources import config_file
 
 _CALLBACK_LIMIT_MS = 10.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line."""
-    parser.add_argument('--what', choices=('network', 'node'), required=True,
-                        help='what to measure')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as well')
-    parser.add_argument('--threads', type=int, default=os.cpu_count(),
-                        help='CPU threads of the network (default: all)')
-    parser.add_argument('--iterations', type=int, default=10,
-                        help='timed passes of the network (default 10)')
-    parser.add_argument('--seconds', type=float, default=12.0,
-                        help='length of the load on the node (default 12)')
-
-
-def run(arguments: argparse.Namespace, _: list[str]) -> int:
-    """Measure, print and write; return the exit code."""
-    try:
-        if arguments.what == 'network':
-            from pair_drive_ros.evaluation import network_benchmark
-            figures = network_benchmark.run(arguments.threads, arguments.iterations)
-            text = network_benchmark.report(figures)
-        else:
-            figures = load_node(arguments.seconds)
-            text = node_report(figures)
-    except (PlayerError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(text)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + '\n')
-    return 0
-
-
-def load_node(seconds: float) -> dict[str, Any]:
+def run(seconds: float) -> dict[str, Any]:
     """Play the load to a planner in a process of its own; return what both counted."""
     inputs = {name: topic for name, topic in SAMPLE_INPUTS.items()
               if name in ('points', 'odometry') or name.endswith('image/compressed')}
@@ -93,7 +51,7 @@ def load_node(seconds: float) -> dict[str, Any]:
             'planner_cpu_percent': 100.0 * recording.planner_cpu_s / recording.wall_s}
 
 
-def node_report(figures: dict[str, Any]) -> str:
+def report(figures: dict[str, Any]) -> str:
     """Return the lines that a person reads."""
     callback = figures['callback_to_slot_ms']
     lines = [f'planner node, {figures["cores"]} cores, {figures["seconds"]:g} s of load, player '
