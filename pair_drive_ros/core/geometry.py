@@ -84,7 +84,9 @@ def invert_transform(target_from_source: FloatArray) -> FloatArray:
 def transform_points(target_from_source: FloatArray, points: FloatArray) -> FloatArray:
     """Move points [N, 3] from the source to the target frame, keeping their dtype."""
     rotation = target_from_source[:3, :3].astype(points.dtype)
-    return points @ rotation.T + target_from_source[:3, 3].astype(points.dtype)
+    # Not a matrix product: for so small a matrix BLAS would wake threads that then spin on.
+    moved = np.einsum('ij,nj->ni', rotation, points)
+    return moved + target_from_source[:3, 3].astype(points.dtype)
 
 
 def project_to_image(points: FloatArray, intrinsics: FloatArray,
