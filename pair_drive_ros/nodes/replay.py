@@ -109,7 +109,7 @@ def replay(bag: Path, command: Sequence[str], anchor_topic: str, rate: float = 1
                 if not recording.states or recording.states[-1][0] != entry[0]:
                     recording.states.append(entry)
 
-    with BagReader(bag) as reader, rclpy.init(args=[]):
+    with BagReader(bag) as reader, _graph():
         reader.require([anchor_topic])
         node = rclpy.create_node('replay')
         node.create_subscription(MultiDOFJointTrajectory, '/planner/output/trajectory', on_plan,
@@ -138,6 +138,16 @@ def header_stamp_ns(cdr: bytes) -> int:
     order = '<' if cdr[1] & 1 else '>'
     seconds, nanoseconds = struct.unpack_from(f'{order}iI', cdr, 4)
     return seconds * 1_000_000_000 + nanoseconds
+
+
+@contextmanager
+def _graph() -> Iterator[None]:
+    """Join the ROS graph; rclpy.init itself is no context manager before Kilted."""
+    rclpy.init(args=[])
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from std_srvs.srv import SetBool, Trigger
 
 def call(rig, service_type, name, request):
     client = rig.vehicle.create_client(service_type, name)
-    assert client.wait_for_service(5.0)
+    assert client.wait_for_service(20.0)
     future = client.call_async(request)
     assert rig.wait(future.done)
     return future.result()
