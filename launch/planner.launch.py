@@ -65,11 +65,10 @@ def generate_launch_description() -> LaunchDescription:
                                 description=f'topic that feeds {topic}')
           for name, topic in INPUTS.items()),
         # The default transport silently loses large best-effort messages; a profile of the
-        # user's own is kept.
-        SetEnvironmentVariable(
-            'FASTDDS_DEFAULT_PROFILES_FILE',
-            EnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE', default_value=[
-                PathJoinSubstitution([share, 'config', 'fastdds_shm.xml'])])),
+        # user's own is kept. Kilted reads the first name, Jazzy the second.
+        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=[
+            PathJoinSubstitution([share, 'config', 'fastdds_shm.xml'])]))
+          for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')),
         Node(
             package=PACKAGE, executable='planner', name='planner', output='screen',
             namespace=LaunchConfiguration('namespace'),

@@ -24,6 +24,9 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+# Fast DDS reads its profile once, when the first participant of a process is made.
+for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+    os.environ[name] = str(CHECKOUT / 'config' / 'fastdds_shm.xml')
 
 
 def _shared(folder: str) -> Path:

@@ -20,6 +20,8 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
 
 PACKAGE = 'pair_drive_ros'
+# Kilted's Fast DDS 3 reads the first, Jazzy's Fast DDS 2 only the second.
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 def config_file(name: str) -> Path:
@@ -49,6 +51,6 @@ def use_shared_memory_profile() -> None:
     Its default segment of half a MiB silently loses large best-effort messages between
     processes. A profile of the user's own wins. Call it before rclpy starts.
     """
-    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    if not any(os.environ.get(name) for name in names):
-        os.environ[names[0]] = str(config_file('fastdds_shm.xml'))
+    if not any(os.environ.get(name) for name in PROFILE_VARIABLES):
+        profile = str(config_file('fastdds_shm.xml'))
+        os.environ.update(dict.fromkeys(PROFILE_VARIABLES, profile))
