@@ -62,7 +62,7 @@ def test_every_frame_of_the_sample_drive_gets_its_plan(sample_bag):
     # One frame may be overtaken on a machine that is busy with something else.
     assert len(first_plans(recording)) >= len(recording.anchors) - 1
     assert recording.states[-1] == ('DEGRADED', 'no trained checkpoint')
-    assert int(recording.diagnostics['received.lidar']) == 20
+    assert int(recording.diagnostics['received.lidar']) >= 19
 
 
 @pytest.mark.parametrize(('make', 'text'), [
