@@ -76,8 +76,11 @@ class Rig:
         self._thread.start()
 
     def close(self):
+        if self._executor is None:
+            return
         self.planner.stand_down()
         self._executor.shutdown()
+        self._executor = None
         self._thread.join(5.0)
         self.planner.destroy_node()
         self.vehicle.destroy_node()

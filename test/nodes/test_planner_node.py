@@ -18,10 +18,13 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from nav_msgs.msg import Odometry
 import numpy as np
 from pair_drive_ros.conversions.stamp import stamp_to_ns
 import pytest
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Int8
 from std_srvs.srv import SetBool, Trigger
 
@@ -173,3 +176,38 @@ def test_paths_and_markers_go_out_when_somebody_listens(make_rig):
     stamps = [stamp_to_ns(pose.header.stamp) for pose in paths[0].poses]
     assert np.diff(stamps).tolist() == [100_000_000] * 40
     assert {marker.ns for marker in markers[0].markers} == {'selected', 'kinematic'}
+
+
+def test_a_publisher_with_another_qos_is_named_and_can_be_overridden(make_rig):
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    rig = make_rig()
+    publisher = rig.vehicle.create_publisher(Odometry, '/planner/input/odometry', best_effort)
+    assert rig.wait(rig.saw('incompatible_qos', 'odometry'))
+    rig.vehicle.destroy_publisher(publisher)
+    rig.close()
+    name = 'qos_overrides./planner/input/odometry.subscription.reliability'
+    rig = make_rig(**{name: 'best_effort'})
+    rig.vehicle.create_publisher(Odometry, '/planner/input/odometry', best_effort)
+    assert rig.drive(lambda: len(rig.plans) >= 3)
+    assert rig.statuses[-1]['incompatible_qos'] == 'none'
+
+
+def test_a_clock_that_jumps_back_starts_over(make_rig):
+    rig = make_rig(use_sim_time=True)
+    clock = rig.vehicle.create_publisher(Clock, '/clock', 10)
+    instants = iter(range(100 * 20, 10**6))
+
+    def tick(number):
+        stamp_ns = number * 50_000_000
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(stamp_ns, 10**9)
+        clock.publish(message)
+        return stamp_ns
+
+    assert rig.drive(lambda: len(rig.plans) >= 5, stamp_ns=lambda: tick(next(instants)))
+    instants = iter(range(10 * 20, 10**6))
+    count = len(rig.plans)
+    assert rig.drive(rig.saw('reason', 'the clock jumped back'),
+                     stamp_ns=lambda: tick(next(instants)))
+    assert rig.drive(lambda: len(rig.plans) > count + 5, stamp_ns=lambda: tick(next(instants)))
+    assert rig.plan_stamps()[-1] < 100 * 10**9
