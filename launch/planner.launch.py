@@ -14,6 +14,8 @@
 
 """Start the planner node, optionally with RViz and a bag."""
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -27,6 +29,8 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'pair_drive_ros'
+PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy'
+                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 # Launch argument: the planner's input that it feeds.
 INPUTS = {
@@ -65,10 +69,10 @@ def generate_launch_description() -> LaunchDescription:
                                 description=f'topic that feeds {topic}')
           for name, topic in INPUTS.items()),
         # The default transport silently loses large best-effort messages; a profile of the
-        # user's own is kept. Kilted reads the first name, Jazzy the second.
-        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=[
-            PathJoinSubstitution([share, 'config', 'fastdds_shm.xml'])]))
-          for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')),
+        # user's own is kept.
+        SetEnvironmentVariable(PROFILE_VARIABLE, EnvironmentVariable(
+            PROFILE_VARIABLE,
+            default_value=[PathJoinSubstitution([share, 'config', 'fastdds_shm.xml'])])),
         Node(
             package=PACKAGE, executable='planner', name='planner', output='screen',
             namespace=LaunchConfiguration('namespace'),

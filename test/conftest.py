@@ -14,6 +14,7 @@
 
 """Shared fixtures; keeps every ROS graph of the suite on this machine and apart from others."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,9 +25,11 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# Fast DDS reads its profile once, when the first participant of a process is made.
-for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-    os.environ[name] = str(CHECKOUT / 'config' / 'fastdds_shm.xml')
+# Fast DDS reads its profile once, when the first participant of a process is made. Where there
+# is no ROS the tests of the nodes skip themselves.
+with contextlib.suppress(ImportError):
+    from pair_drive_ros.nodes.resources import use_shared_memory_profile
+    use_shared_memory_profile()
 
 
 def _shared(folder: str) -> Path:

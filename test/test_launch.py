@@ -29,7 +29,7 @@ def constants(path: Path) -> dict[str, object]:
     """Return the literal constants of a module, by name."""
     found = {}
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict | ast.Constant):
             found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
 

@@ -14,14 +14,14 @@
 
 """Files that are installed beside the code: parameter files and the Fast DDS profile."""
 
+from importlib.metadata import version
 import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
 
 PACKAGE = 'pair_drive_ros'
-# Kilted's Fast DDS 3 reads the first, Jazzy's Fast DDS 2 only the second.
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+_KILTED = 9
 
 
 def config_file(name: str) -> Path:
@@ -51,6 +51,8 @@ def use_shared_memory_profile() -> None:
     Its default segment of half a MiB silently loses large best-effort messages between
     processes. A profile of the user's own wins. Call it before rclpy starts.
     """
-    if not any(os.environ.get(name) for name in PROFILE_VARIABLES):
-        profile = str(config_file('fastdds_shm.xml'))
-        os.environ.update(dict.fromkeys(PROFILE_VARIABLES, profile))
+    old, new = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
+    if not (os.environ.get(old) or os.environ.get(new)):
+        # Jazzy's Fast DDS 2 reads the old name only, Kilted's Fast DDS 3 complains of it.
+        kilted = int(version('rclpy').split('.')[0]) >= _KILTED
+        os.environ[new if kilted else old] = str(config_file('fastdds_shm.xml'))
