@@ -97,7 +97,8 @@ coordinates = st.one_of(
     st.integers(-136, 136).map(lambda quarter: quarter / 4.0),
     st.sampled_from([-32.0, 32.0, np.nextafter(np.float32(32.0), np.float32(33.0)),
                      np.nextafter(np.float32(-32.0), np.float32(-33.0)),
-                     np.nextafter(np.float32(32.0), np.float32(0.0)), -1e-20, 1e-20, -0.0]),
+                     np.nextafter(np.float32(32.0), np.float32(0.0)),
+                     float(np.float32(-1e-20)), float(np.float32(1e-20)), -0.0]),
     st.floats(-40.0, 40.0, width=32))
 
 
