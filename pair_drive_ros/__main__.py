@@ -23,6 +23,7 @@ _COMMANDS = {
     'bringup': ('pair_drive_ros.nodes.bringup', 'run the planner node'),
     'play': ('pair_drive_ros.nodes.player', 'publish a bag on its topics, with /clock'),
     'demo': ('pair_drive_ros.nodes.demo', 'run the planner on a bag and leave a report'),
+    'score': ('pair_drive_ros.scoring.command', "score plans by NAVSIM's PDM score"),
     'bench': ('pair_drive_ros.bench', 'measure parts of this package on this machine'),
 }
 

@@ -16,6 +16,7 @@
 Measure this package on this machine.
 
 network: TransFuser's full-size network and its input features on the CPU.
+scorer: the PDM score of all plans of one scene, by both protocols.
 node: the planner node under the load of a real rig: three 1600x900 JPEG cameras and 100,000 points
 at 10 Hz, odometry at 50 Hz, from a player in another process.
 """
@@ -29,9 +30,11 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument('--what', choices=('network', 'node'), required=True,
+    parser.add_argument('--what', choices=('network', 'scorer', 'node'), required=True,
                         help='what to measure')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as well')
+    parser.add_argument('--scenes', type=Path, metavar='NPZ',
+                        help='scenes for the scorer (default: a built-in one)')
     parser.add_argument('--threads', type=int, default=os.cpu_count(),
                         help='CPU threads of the network (default: all)')
     parser.add_argument('--iterations', type=int, default=10,
@@ -46,13 +49,23 @@ def run(arguments: argparse.Namespace, _: list[str]) -> int:
         if arguments.what == 'network':
             from pair_drive_ros.evaluation import network_benchmark as benchmark
             figures = benchmark.run(arguments.threads, arguments.iterations)
+        elif arguments.what == 'scorer':
+            from pair_drive_ros.scoring import benchmark
+            figures = benchmark.run(arguments.scenes)
         else:
             from pair_drive_ros.nodes import load_test as benchmark
             figures = benchmark.run(arguments.seconds)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(benchmark.report(figures))
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + '\n')
+        _write(arguments.json, json.dumps(figures, indent=2) + '\n')
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+    unfinished.write_text(text)
+    unfinished.replace(path)

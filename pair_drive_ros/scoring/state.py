@@ -1,0 +1,23 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Columns of a simulated state: the rear axle in an ego-centred frame (axes of the global frame).
+
+x, y m and heading rad; velocity and acceleration in the body frame, m/s and m/s^2; steering angle
+rad and its rate rad/s; yaw rate rad/s and yaw acceleration rad/s^2.
+"""
+
+X, Y, HEADING, VX, VY, AX, AY, STEERING, STEERING_RATE, YAW_RATE, YAW_ACCELERATION = range(11)
+STATE_SIZE = 11
