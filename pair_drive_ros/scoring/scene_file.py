@@ -20,6 +20,7 @@ from pathlib import Path
 import tempfile
 from typing import Any
 import zipfile
+import zlib
 
 import numpy as np
 from pair_drive_ros.scoring.aggregation import (
@@ -52,11 +53,14 @@ class SceneFile:
     def __init__(self, path: Path):
         self.path = Path(path)
         try:
+            if not zipfile.is_zipfile(self.path):
+                self.path.open('rb').close()
+                raise SceneFileError(f'{self.path}: not an npz archive, or one that was cut off; '
+                                     'copy it again, or write it with numpy.savez')
             self._archive = np.load(self.path, allow_pickle=False)
             fields = self._archive.files
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise SceneFileError(f'{self.path}: cannot be read as a scene file (npz): {error}'
-                                 ) from error
+        except (OSError, EOFError, zipfile.BadZipFile) as error:
+            raise SceneFileError(f'{self.path}: cannot be read: {error}') from error
         self._fields = frozenset(fields)
         self.keys = sorted({field.split('/')[0] for field in fields if '/' in field})
 
@@ -83,7 +87,7 @@ class SceneFile:
             raise SceneFileError(f'{self.path}: field {name} is missing')
         try:
             return self._archive[name]
-        except ValueError as error:
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise SceneFileError(f'{self.path}: field {name}: {error}') from error
 
     def plans(self, key: str) -> np.ndarray:

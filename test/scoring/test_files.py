@@ -16,6 +16,7 @@
 
 import argparse
 import json
+import zipfile
 
 import numpy as np
 from pair_drive_ros.scoring import benchmark, command, Protocol
@@ -104,3 +105,17 @@ def test_benchmark_compares_the_dense_scene_with_the_official_scorers(shared_gol
 def test_benchmark_names_a_missing_file(tmp_path):
     with pytest.raises(SceneFileError, match=r'none\.npz'):
         benchmark.run(tmp_path / 'none.npz')
+
+
+def test_a_damaged_member_names_the_file(golden_small, tmp_path, capsys):
+    content = bytearray(golden_small.read_bytes())
+    with zipfile.ZipFile(golden_small) as archive:
+        plans = next(member for member in archive.infolist()
+                     if member.filename.endswith('/trajectories.npy'))
+    begin = plans.header_offset + plans.compress_size // 2
+    content[begin:begin + 200] = bytes(200)
+    damaged = tmp_path / 'damaged.npz'
+    damaged.write_bytes(content)
+    assert run(damaged, '--protocol', 'navsim_v1', '--out', tmp_path / 'out.npz') == 1
+    assert 'damaged.npz' in capsys.readouterr().err
+    assert not (tmp_path / 'out.npz').exists()

@@ -14,6 +14,9 @@
 
 """The scorer's interface: shapes, errors, tensors."""
 
+import subprocess
+import sys
+
 import numpy as np
 from pair_drive_ros.scoring import (
     kernels,
@@ -125,3 +128,27 @@ def test_protocol_decides_which_scores_exist(plans):
 def test_scene_with_objects_of_the_wrong_horizon_is_refused():
     with pytest.raises(SceneError, match='51'):
         ScoringScenes.prepare([example_scene(Protocol.NAVSIM_V2)], Protocol.NAVSIM_V1)
+
+
+
+FORK = '''
+import os
+from pair_drive_ros.scoring import pdm_score, Protocol, ScoringScenes
+from pair_drive_ros.scoring.example import example_plans, example_scene
+
+protocol, plans = Protocol.NAVSIM_V1, example_plans(40)[None]
+scenes = ScoringScenes.prepare([example_scene(protocol)], protocol)
+expected = pdm_score(plans, scenes, protocol, threads=2).total
+child = os.fork()
+again = pdm_score(plans, scenes, protocol, threads=2).total
+if child == 0:
+    os._exit(0 if (again == expected).all() else 1)
+print('child ended with', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+'''
+
+
+def test_a_forked_process_scores_with_threads_of_its_own():
+    # A child that waited for the threads of its parent would never end.
+    result = subprocess.run([sys.executable, '-c', FORK], capture_output=True, text=True,
+                            timeout=120)
+    assert result.stdout == 'child ended with 0\n', result.stderr
