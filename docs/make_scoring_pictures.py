@@ -106,7 +106,10 @@ def draw(axes: Axes, scene: Scene, plan: np.ndarray, name: str, title: str,
                                linewidth=2))
     value = getattr(scores, name)[0, 0]
     axes.set_title(f'{title}: {value:.3g}', color=GOOD if value == 1.0 else BAD, fontsize=9)
-    axes.set(xlim=(-16, 48), ylim=(-7, 8), aspect='equal', xticks=[], yticks=[])
+    axes.set(xlim=(-16, 48), ylim=(-5, 7), aspect='equal', yticks=[])
+    axes.set_xticks(range(-10, 50, 10))
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel('m along the road, the ego now at 0', fontsize=7)
     return states
 
 
@@ -125,7 +128,7 @@ def save(name: str, painters: list[Callable[[Axes], None]]) -> None:
     for panel, paint in zip(np.atleast_1d(axes), painters, strict=True):
         paint(panel)
     figure.tight_layout()
-    figure.savefig(IMAGES / f'scoring_{name}.png', dpi=90, metadata={'Software': None})
+    figure.savefig(IMAGES / f'scoring_{name}.png', dpi=150, metadata={'Software': None})
     plt.close(figure)
 
 
