@@ -132,6 +132,25 @@ def plan_markers(types: MessageTypes, plans: Mapping[str, Trajectory], ego: EgoS
         for index, (label, trajectory) in enumerate(plans.items())])
 
 
+def candidate_array(types: MessageTypes, candidates: Mapping[str, Trajectory]) -> Message:
+    """
+    Build a std_msgs/Float32MultiArray [K, T, 3] of all candidates: x m, y m, heading rad.
+
+    They are in ``base_link`` at their common stamp, at the candidates' own time step, in the
+    order of their names in the label of the first dimension.
+    """
+    poses = np.stack([candidate.poses for candidate in candidates.values()])
+    dimension = types['std_msgs/msg/MultiArrayDimension']
+    labels = (','.join(candidates), 'pose', 'x,y,heading')
+    strides = [int(np.prod(poses.shape[axis:])) for axis in range(poses.ndim)]
+    return types['std_msgs/msg/Float32MultiArray'](
+        layout=types['std_msgs/msg/MultiArrayLayout'](
+            dim=[dimension(label=label, size=size, stride=stride) for label, size, stride
+                 in zip(labels, poses.shape, strides, strict=True)],
+            data_offset=0),
+        data=poses.astype(np.float32).ravel())
+
+
 def _poses_in(frame_id: str, poses: np.ndarray, ego: EgoState) -> np.ndarray:
     """Express poses [M, 3] of the anchor's ``base_link`` in the frame of the message."""
     if frame_id == BASE_FRAME:

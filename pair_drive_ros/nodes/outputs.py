@@ -21,6 +21,7 @@ from pair_drive_ros.conversions.message_types import MessageTypes
 from pair_drive_ros.conversions.outputs import (
     autoware_trajectory,
     BASE_FRAME,
+    candidate_array,
     multi_dof_trajectory,
     path,
     plan_markers,
@@ -29,11 +30,10 @@ from pair_drive_ros.planning.planner import Plan
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from std_msgs.msg import Float64
+from std_msgs.msg import Float32MultiArray, Float64
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-WHEELBASE_M = 3.089
 _MARKER_LIFETIME_S = 0.5
 _AUTOWARE = 'autoware_planning_msgs/msg/Trajectory'
 _OUTPUT_QOS = QoSProfile(depth=1)
@@ -52,6 +52,7 @@ class OutputTopics:
         self._node = node
         self._in_base_frame = values['output.frame'] == 'base_link'
         self._step_s = values['output.step_s']
+        self._wheelbase_m = values['vehicle.wheelbase']
         self._types = MessageTypes.installed()
         self._trajectory = self._advertise(MultiDOFJointTrajectory, '~/output/trajectory')
         self._path = self._advertise(Path, '~/output/path')
@@ -60,6 +61,7 @@ class OutputTopics:
             self._autoware = self._advertise(self._types[_AUTOWARE],
                                              '~/output/autoware_trajectory')
         self._markers = self._advertise(MarkerArray, '~/debug/markers')
+        self._candidates = self._advertise(Float32MultiArray, '~/debug/candidates')
         self._latency = self._advertise(Float64, '~/debug/processing_time_ms')
 
     def publish(self, plan: Plan) -> None:
@@ -71,11 +73,13 @@ class OutputTopics:
         if self._path.get_subscription_count():
             self._path.publish(path(*where))
         if self._autoware is not None and self._autoware.get_subscription_count():
-            self._autoware.publish(autoware_trajectory(*where, WHEELBASE_M))
+            self._autoware.publish(autoware_trajectory(*where, self._wheelbase_m))
         if self._markers.get_subscription_count():
             plans = {'selected': trajectory, **plan.candidates}
             self._markers.publish(plan_markers(self._types, plans, ego, frame_id,
                                                _MARKER_LIFETIME_S))
+        if plan.candidates and self._candidates.get_subscription_count():
+            self._candidates.publish(candidate_array(self._types, plan.candidates))
 
     def publish_latency(self, milliseconds: float) -> None:
         """Publish the time from the anchor's arrival to its plan."""
@@ -84,7 +88,7 @@ class OutputTopics:
     def destroy(self) -> None:
         """End every publisher."""
         for publisher in (self._trajectory, self._path, self._autoware, self._markers,
-                          self._latency):
+                          self._candidates, self._latency):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
 

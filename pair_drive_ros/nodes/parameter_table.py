@@ -100,6 +100,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('output.frame', 'odometry', 'frame of the published plan: the fixed frame of '
                   'the odometry, or base_link at the stamp', choices=('odometry', 'base_link')),
     ParameterSpec('output.step_s', 0.1, 'time step of the published points', 's', (0.02, 0.5)),
+    ParameterSpec('vehicle.wheelbase', 3.089, 'gives the wheel angle of the Autoware message', 'm',
+                  (0.5, 10.0)),
     ParameterSpec('output.timeout_ms', 250.0, 'without a plan for this long the last one is held',
                   'ms', (50.0, 2000.0)),
     ParameterSpec('fallback.hold_ms', 500.0, 'after holding this long the car is stopped', 'ms',

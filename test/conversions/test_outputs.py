@@ -250,3 +250,14 @@ def test_odometry_to_trajectory(kit):
     start = outputs.path(kit.types, PLAN, ego, 'odom', 0.5).poses[0].pose
     assert flat_pose(start.position, start.orientation) == pytest.approx(
         [3.0, 4.0, 2.0 * math.atan2(0.6, 0.8)])
+
+
+def test_candidate_array(kit):
+    plans = {'imitation': PLAN, 'kinematic': Trajectory(PLAN.stamp_ns, PLAN.poses + 1.0)}
+    message = outputs.candidate_array(kit.types, plans)
+    sizes = [(dim.label, dim.size, dim.stride) for dim in message.layout.dim]
+    count = len(PLAN.poses)
+    assert sizes == [('imitation,kinematic', 2, 6 * count), ('pose', count, 3 * count),
+                     ('x,y,heading', 3, 3)]
+    np.testing.assert_allclose(np.reshape(message.data, (2, count, 3)),
+                               [plan.poses for plan in plans.values()], rtol=1e-6)

@@ -25,7 +25,7 @@ import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Int8
+from std_msgs.msg import Float32MultiArray, Int8
 from std_srvs.srv import SetBool, Trigger
 
 
@@ -169,10 +169,13 @@ def test_paths_and_markers_go_out_when_somebody_listens(make_rig):
     from nav_msgs.msg import Path
     from visualization_msgs.msg import MarkerArray
     rig = make_rig()
-    paths, markers = [], []
+    paths, markers, candidates = [], [], []
     rig.vehicle.create_subscription(Path, '/planner/output/path', paths.append, 10)
     rig.vehicle.create_subscription(MarkerArray, '/planner/debug/markers', markers.append, 10)
-    assert rig.drive(lambda: paths and markers)
+    rig.vehicle.create_subscription(Float32MultiArray, '/planner/debug/candidates',
+                                    candidates.append, 10)
+    assert rig.drive(lambda: paths and markers and candidates)
+    assert [dim.size for dim in candidates[0].layout.dim] == [1, 8, 3]
     stamps = [stamp_to_ns(pose.header.stamp) for pose in paths[0].poses]
     assert np.diff(stamps).tolist() == [100_000_000] * 40
     assert {marker.ns for marker in markers[0].markers} == {'selected', 'kinematic'}

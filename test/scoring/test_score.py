@@ -130,8 +130,7 @@ def test_scene_with_objects_of_the_wrong_horizon_is_refused():
         ScoringScenes.prepare([example_scene(Protocol.NAVSIM_V2)], Protocol.NAVSIM_V1)
 
 
-
-FORK = '''
+FORK = """
 import os
 from pair_drive_ros.scoring import pdm_score, Protocol, ScoringScenes
 from pair_drive_ros.scoring.example import example_plans, example_scene
@@ -144,7 +143,7 @@ again = pdm_score(plans, scenes, protocol, threads=2).total
 if child == 0:
     os._exit(0 if (again == expected).all() else 1)
 print('child ended with', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-'''
+"""
 
 
 def test_a_forked_process_scores_with_threads_of_its_own():
