@@ -36,7 +36,7 @@ setup:
 	@tools/setup.sh $(VENV) $(ROS) $(TORCH)
 
 build: setup
-	@$(COLCON) build $(BASES) > $(VENV)/build.log 2>&1 || \
+	@$(COLCON) build $(BASES) > $(VENV)/build.log 2>&1 && [ -f install$(SUFFIX)/setup.bash ] || \
 		{ cat $(VENV)/build.log; echo 'build failed: the reason stands above' >&2; exit 1; }
 
 demo: build
