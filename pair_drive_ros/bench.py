@@ -27,6 +27,8 @@ import os
 from pathlib import Path
 import sys
 
+from pair_drive_ros.core.files import written_whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
@@ -60,12 +62,6 @@ def run(arguments: argparse.Namespace, _: list[str]) -> int:
         return 2
     print(benchmark.report(figures))
     if arguments.json:
-        _write(arguments.json, json.dumps(figures, indent=2) + '\n')
+        with written_whole(arguments.json) as file:
+            file.write(json.dumps(figures, indent=2).encode() + b'\n')
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-    unfinished.write_text(text)
-    unfinished.replace(path)

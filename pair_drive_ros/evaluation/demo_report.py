@@ -18,7 +18,6 @@ import base64
 from dataclasses import asdict, dataclass
 import html
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from pair_drive_ros.conversions.point_cloud import lidar_sweep
 from pair_drive_ros.conversions.stamp import stamp_to_ns
 from pair_drive_ros.conversions.transforms import StaticTransforms
 from pair_drive_ros.core.ego_motion import interpolate
+from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.core.frames import CameraImage, EgoState
 from pair_drive_ros.core.geometry import relative_to
 from pair_drive_ros.core.trajectory import Trajectory
@@ -94,16 +94,17 @@ def write_report(folder: Path, bag: Path, recording: Recording,
     :param bag: the sample drive that was played
     :raises BagError, PlanPictureError: when the bag lacks a topic or a file cannot be written
     """
-    folder.mkdir(parents=True, exist_ok=True)
     numbers = folder / 'summary.json'
-    _write(numbers, json.dumps(asdict(summary), indent=2) + '\n')
+    with written_whole(numbers) as file:
+        file.write(json.dumps(asdict(summary), indent=2).encode() + b'\n')
     plans = first_plans(recording)
     if not plans:
         return [numbers]
     picture = folder / 'plans.png'
     _draw(picture, bag, plans)
     page = folder / 'report.html'
-    _write(page, _page(bag, summary, picture))
+    with written_whole(page) as file:
+        file.write(_page(bag, summary, picture).encode())
     return [numbers, picture, page]
 
 
@@ -168,9 +169,3 @@ p {{ color: #9aa4b2; }}
 Latency runs from the publication of the anchor image to the arrival of its plan.</p>
 </body></html>
 """
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-    unfinished.write_text(text)
-    unfinished.replace(path)

@@ -19,7 +19,6 @@ Everything is drawn in ``base_link`` of one instant: the anchor of the plan that
 """
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 
 import cv2
@@ -28,6 +27,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 import numpy as np
+from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.core.frames import CameraCalibration, CameraImage, EgoState, LidarSweep
 from pair_drive_ros.core.geometry import (
     compose,
@@ -196,18 +196,12 @@ def _label(axes: Axes) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG under a temporary name, then rename it."""
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(unfinished, format='png', facecolor=figure.get_facecolor())
-        unfinished.replace(path)
+        with written_whole(path) as file:
+            figure.savefig(file, format='png', facecolor=figure.get_facecolor())
     except OSError as error:
         raise PlanPictureError(f'{path} cannot be written ({error.strerror}); name a folder that '
                                f'is writable') from error
-    finally:
-        if unfinished.exists():
-            unfinished.unlink()
 
 
 def _smooth(trajectory: Trajectory, count: int) -> np.ndarray:

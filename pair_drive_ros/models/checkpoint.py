@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.models.features import FEATURE_VERSION
 from pair_drive_ros.models.policy import ImitationPolicy
 from safetensors import SafetensorError
@@ -208,14 +208,8 @@ def _check_tensors(path: Path, expected: Mapping[str, torch.Tensor],
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        with temporary.open('wb') as file:
+        with written_whole(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(f'{path}: cannot be written ({error.strerror})') from error
-    finally:
-        temporary.unlink(missing_ok=True)

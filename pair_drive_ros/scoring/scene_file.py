@@ -15,14 +15,13 @@
 """Scenes, plans and scores in npz files (the schema is described in docs/scoring.md)."""
 
 from collections.abc import Mapping
-import os
 from pathlib import Path
-import tempfile
 from typing import Any
 import zipfile
 import zlib
 
 import numpy as np
+from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.scoring.aggregation import (
     epdms,
     epdms_without_extended_comfort,
@@ -161,20 +160,5 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
     :raises OSError: when the folder cannot be written to
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            np.savez(file, **arrays)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with written_whole(Path(path)) as file:
+        np.savez(file, **arrays)

@@ -112,7 +112,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(saved, monkeypatch):
                         replace(RECORD, metrics={'pdms': float('nan')}))
     assert before == (saved.read_bytes(), saved.with_suffix('.json').read_bytes())
     with pytest.raises(CheckpointError, match='cannot be written'):
-        save_checkpoint(saved.parent / 'absent' / 'policy.safetensors', tiny_transfuser(), RECORD)
+        save_checkpoint(saved / 'policy.safetensors', tiny_transfuser(), RECORD)
     with pytest.raises(CheckpointError, match=r'ends in \.safetensors'):
         save_checkpoint(saved.with_suffix('.pt'), tiny_transfuser(), RECORD)
     monkeypatch.setattr('os.replace', full_disk)
