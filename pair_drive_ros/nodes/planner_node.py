@@ -110,6 +110,9 @@ class PlannerNode(LifecycleNode):
         self._watchdog = self.create_timer(_WATCH_PERIOD_S, self._watch, clock=self._steady)
         result = super().on_activate(state)
         self._thread.start()
+        self.get_logger().info(
+            f'planning with the {self._engine.name} engine on '
+            f'{", ".join(sensor_names(self._values))}, anchored to {self._values["anchor"]}')
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
