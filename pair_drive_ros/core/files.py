@@ -37,6 +37,6 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
