@@ -37,6 +37,9 @@ def run(seconds: float) -> dict[str, Any]:
         recording = replay(bag, bringup_command([config_file('planner.yaml')], inputs),
                            SAMPLE_INPUTS['camera_front/image/compressed'])
     said = recording.diagnostics
+    if not said:
+        raise RuntimeError('the planner published no diagnostics while the load was played; its '
+                           'own words above say why')
     received = {topic: int(said[f'received.{source}']) for source, topic in (
         ('camera_left', inputs['camera_left/image/compressed']),
         ('camera_front', inputs['camera_front/image/compressed']),
