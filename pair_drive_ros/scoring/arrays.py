@@ -61,6 +61,26 @@ class SceneArrays(NamedTuple):
     human: np.ndarray                 # [B, 8] NC DAC DDC TLC EP TTC LK HC of the logged future
 
 
+# Offset arrays: of which axis they have an entry more, and into which axis they lead.
+OFFSETS = {'polygon_offset': ('scene', 'polygon'), 'polygon_vertex_offset': ('polygon', 'vertex'),
+           'polygon_slab_offset': ('polygon', 'slab'), 'slab_edge_offset': ('slab', 'edge'),
+           'red_offset': ('scene', 'red'), 'object_offset': ('scene', 'object'),
+           'line_offset': ('scene', 'line'), 'line_block_offset': ('scene', 'line_block'),
+           'history_offset': ('scene', 'history')}
+
+# The first axis of every other array.
+AXES = {'start': 'scene', 'plan_segment': 'scene', 'plan_fraction': 'scene',
+        'previous_start': 'scene', 'previous_segment': 'scene', 'previous_fraction': 'scene',
+        'overlap_start': 'scene', 'polygon_use': 'polygon', 'polygon_bounds': 'polygon',
+        'polygon_slab_scale': 'polygon', 'slab_edge': 'edge', 'slab_reach': 'slab',
+        'vertex': 'vertex', 'red_on': 'red', 'object_half_size': 'object',
+        'object_radius': 'object', 'object_static': 'object', 'object_stopped': 'object',
+        'object_box': 'object', 'object_seen': 'object', 'object_bearing_undefined': 'object',
+        'object_bounds': 'object', 'line': 'line', 'line_arc': 'line',
+        'line_bounds': 'line_block', 'history': 'history', 'reference_progress': 'scene',
+        'human': 'scene'}
+
+
 class ComfortFilters(NamedTuple):
     """Filter tables of one comfort rule."""
 

@@ -140,7 +140,8 @@ class Scene:
     ``ego`` [7] x, y, heading of the rear axle, vx, vy, ax, ay in the body frame; ``time_us`` epoch
     time of now; ``polygons`` with ``layers`` [P] of :class:`MapLayer` and ``on_route`` [P] (lanes
     and connectors of PDM-Closed's corrected route); ``centreline`` [M, 2]; ``objects`` over 51
-    (version 1) or 41 (version 2) steps.
+    (version 1) or 41 (version 2) steps; ``reference`` PDM-Closed's trajectory, None only where
+    the scene serves to find it.
 
     Version 2 only: ``red`` polygons of red connectors with ``red_on`` [41, R]; ``history`` (None:
     HC is 1 and EC undefined); ``human`` [8, 3], the logged future in the ego frame (None: nothing
@@ -155,7 +156,7 @@ class Scene:
     on_route: np.ndarray
     centreline: np.ndarray
     objects: Objects
-    reference: Reference
+    reference: Reference | None
     red: Polygons | None = None
     red_on: np.ndarray | None = None
     history: History | None = None
