@@ -14,6 +14,7 @@
 
 """One scene made ready for the kernels: packed, indexed, centred on the ego."""
 
+from dataclasses import dataclass
 import math
 
 import numpy as np
@@ -55,6 +56,7 @@ from pair_drive_ros.scoring.scene import (
     Objects,
     ObjectType,
     Polygons,
+    Reference,
     Scene,
     SceneError,
 )
@@ -108,7 +110,8 @@ def prepare_arrays(scene: Scene, protocol: Protocol, dtype: type) -> SceneArrays
     arrays = SceneArrays(*(
         np.require(array, dtype if array.dtype.kind == 'f' else None, ['C', 'W'])
         for array in arrays))
-    return _score_known_paths(arrays, scene, protocol)
+    known = KnownPaths(scene.ego, scene.time_us, scene.reference, scene.human)
+    return score_known_paths(arrays, known, protocol)
 
 
 def _start(motion: np.ndarray) -> np.ndarray:
@@ -215,14 +218,37 @@ def _pack_line(line: np.ndarray) -> dict[str, np.ndarray]:
             'line_block_offset': np.array([0, len(bounds)]), 'line_bounds': bounds}
 
 
-def _score_known_paths(arrays: SceneArrays, scene: Scene, protocol: Protocol) -> SceneArrays:
-    """Drive PDM-Closed's reference and, in version 2, the human's future once per scene."""
-    human = scene.human if protocol is Protocol.NAVSIM_V2 else None
+def with_objects(arrays: SceneArrays, objects: Objects, known: 'KnownPaths',
+                 protocol: Protocol) -> SceneArrays:
+    """
+    Put other objects into one packed scene, as they are, and score the known paths anew.
+
+    For traffic that reacts to a plan, which therefore differs from plan to plan.
+    """
+    dtype = arrays.vertex.dtype
+    packed = {name: np.require(array, dtype if array.dtype.kind == 'f' else None, ['C', 'W'])
+              for name, array in _pack_objects(objects, known.ego).items()}
+    return score_known_paths(arrays._replace(**packed), known, protocol)
+
+
+@dataclass(frozen=True)
+class KnownPaths:
+    """What every plan of a scene is compared with; see :class:`Scene` for the fields."""
+
+    ego: np.ndarray
+    time_us: int
+    reference: Reference | None
+    human: np.ndarray | None
+
+
+def score_known_paths(arrays: SceneArrays, known: KnownPaths, protocol: Protocol) -> SceneArrays:
+    """Drive PDM-Closed's reference and, in version 2, the human's future in one packed scene."""
+    human = known.human if protocol is Protocol.NAVSIM_V2 else None
+    reference = known.reference
     paths = []
-    if scene.reference is not None:
-        reference = scene.reference
-        paths.append(sample_path(reference.poses - [*scene.ego[:2], 0.0], reference.times_us,
-                                 sample_times_us(scene.time_us)))
+    if reference is not None:
+        paths.append(sample_path(reference.poses - [*known.ego[:2], 0.0], reference.times_us,
+                                 sample_times_us(known.time_us)))
     if human is not None:
         plan = human[None].astype(np.float64)
         work = allocate_work(np.empty((1, VALUE_SIZE)), 0, arrays.vertex.dtype)
@@ -232,7 +258,7 @@ def _score_known_paths(arrays: SceneArrays, scene: Scene, protocol: Protocol) ->
     if not paths:
         return arrays
     values = drive_paths(arrays, np.stack(paths), protocol).values
-    if scene.reference is not None:
+    if reference is not None:
         progress = values[:1, PROGRESS] * values[0, GATES[protocol]].prod()
         arrays = arrays._replace(reference_progress=progress.astype(arrays.vertex.dtype))
     if human is not None:
