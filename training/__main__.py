@@ -16,22 +16,40 @@
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import sys
 
-from pair_drive_training.world import sample_bag_command
+# A command's module is imported only when it is called: some load torch, some must be quick.
+_COMMANDS = {
+    'cache': ('pair_drive_training.data.cache_command',
+              'prepare scenes of NAVSIM logs for training and evaluation'),
+    'evaluate': ('pair_drive_training.evaluation.evaluate_command',
+                 'score a policy, or a file of plans, in the scenes of a cache'),
+    'doctor': ('pair_drive_training.doctor.doctor_command',
+               'check versions, numerics, data, cache and transport; a remedy for each fault'),
+    'sample-bag': ('pair_drive_training.world.sample_bag_command',
+                   'write the sample drive as a rosbag2 recording'),
+}
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter,
+                     argparse.RawDescriptionHelpFormatter):
+    """Show defaults, and descriptions as they are written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 2 refused, 130 interrupted."""
+    """Run one command; return its exit code: 0 done, 1 incomplete, 2 refused, 130 interrupted."""
+    own = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog='python -m pair_drive_training', description=__doc__)
     commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
-    for command in (sample_bag_command,):
-        sub = commands.add_parser(command.NAME, help=command.SUMMARY,
-                                  description=command.__doc__,
-                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
+    for name, (module_name, summary) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, formatter_class=_HelpFormatter)
+        if own[:1] == [name]:
+            module = importlib.import_module(module_name)
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    options = parser.parse_args(own)
     try:
         return options.run(options)
     except ValueError as error:

@@ -58,8 +58,14 @@ def transfuser_spec(image_height: int = 256, image_width: int = 1024,
 
 def stitched_image(left: np.ndarray, front: np.ndarray, right: np.ndarray,
                    height: int = 256, width: int = 1024) -> np.ndarray:
+    """Crop and stitch three views: :func:`stitched_pixels` as float32 [3, H, W], RGB, 0..1."""
+    return image_from_pixels(stitched_pixels(left, front, right, height, width))
+
+
+def stitched_pixels(left: np.ndarray, front: np.ndarray, right: np.ndarray,
+                    height: int = 256, width: int = 1024) -> np.ndarray:
     """
-    Crop and stitch three views into one wide image, float32 [3, height, width], RGB, 0..1.
+    Crop and stitch three views into one wide image, uint8 [3, height, width], RGB, not contiguous.
 
     Source: the devkit crops 1920x1080 images by 28 rows above and below and the outer views by
     416 columns on both sides, concatenates them to 4096x1024 and resizes that to 1024x256. Here
@@ -81,16 +87,26 @@ def stitched_image(left: np.ndarray, front: np.ndarray, right: np.ndarray,
         columns = round(crop_columns * view.shape[1])
         cropped = view[rows:view.shape[0] - rows, columns:view.shape[1] - columns]
         stitched[:, place] = cv2.resize(cropped, (place.stop - place.start, height))
-    return stitched.transpose(2, 0, 1).astype(np.float32, order='C') / np.float32(255.0)
+    return stitched.transpose(2, 0, 1)
+
+
+def image_from_pixels(pixels: np.ndarray) -> np.ndarray:
+    """Scale the uint8 pixels of :func:`stitched_pixels`, of any shape, to float32 0..1."""
+    return pixels.astype(np.float32, order='C') / np.float32(255.0)
 
 
 def lidar_histogram(points: np.ndarray, bins: int = 256) -> np.ndarray:
+    """Count the points from above: :func:`lidar_counts` as float32 [1, bins, bins], 0..1."""
+    return histogram_from_counts(lidar_counts(points, bins))
+
+
+def lidar_counts(points: np.ndarray, bins: int = 256) -> np.ndarray:
     """
-    Count the points above the ground from above, float32 [1, bins, bins], 0..1.
+    Count the points above the ground from above, uint8 [1, bins, bins], 0..5.
 
     Rows run along x (forward), columns along y (left), both from -32 m to 32 m, the upper edge
     included as in ``np.histogramdd``. Only points with 0.2 m < z < 100 m count; five or more in
-    a cell saturate it at 1. Points that are not finite count nowhere.
+    a cell saturate it at 5. Points that are not finite count nowhere.
 
     :param points: float32 [N, >= 3] x, y, z in ``base_link``
     :param bins: cells along each side, a power of two: only then is the scaling below exact
@@ -107,8 +123,12 @@ def lidar_histogram(points: np.ndarray, bins: int = 256) -> np.ndarray:
         return np.minimum(cell, bins - 1)
 
     counts = np.bincount(index(x) * bins + index(y), minlength=bins * bins)
-    shares = np.minimum(counts, _LIDAR_MAX_COUNT) / _LIDAR_MAX_COUNT
-    return shares.reshape(1, bins, bins).astype(np.float32)
+    return np.minimum(counts, _LIDAR_MAX_COUNT).astype(np.uint8).reshape(1, bins, bins)
+
+
+def histogram_from_counts(counts: np.ndarray) -> np.ndarray:
+    """Scale the uint8 counts of :func:`lidar_counts`, of any shape, to float32 0..1."""
+    return counts.astype(np.float32, order='C') / np.float32(_LIDAR_MAX_COUNT)
 
 
 def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:

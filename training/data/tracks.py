@@ -37,7 +37,7 @@ def tracks_of_frame(frame: Frame) -> Tracks:
     """
     Turn a frame's boxes into the map frame by x, y and yaw of the ego alone (sic).
 
-    :raises SceneError: on an object type that NAVSIM does not know
+    :raises SceneError: on an object type that NAVSIM does not know, or an unknown velocity
     """
     annotations = frame.annotations
     unknown = set(annotations.names) - KINDS.keys()
@@ -57,8 +57,12 @@ def tracks_of_frame(frame: Frame) -> Tracks:
     moving = np.isin(kind, AGENTS)[:, None]
     turned_velocity = np.column_stack([velocity[:, 0] * cos - velocity[:, 1] * sin,
                                        velocity[:, 0] * sin + velocity[:, 1] * cos])
-    return Tracks(kind, boxes[:, 3:5], placed, np.where(moving, turned_velocity, 0.0),
-                  annotations.track_tokens)
+    world_velocity = np.where(moving, turned_velocity, 0.0)
+    if not np.isfinite(world_velocity).all():
+        row = int(np.argmin(np.isfinite(world_velocity).all(axis=1)))
+        raise SceneError(f'frame {frame.token}: the velocity of {annotations.names[row]} '
+                         f'{annotations.track_tokens[row]} is not known')
+    return Tracks(kind, boxes[:, 3:5], placed, world_velocity, annotations.track_tokens)
 
 
 def tracks_of_scene(scene: SceneFrames, count: int) -> list[Tracks]:

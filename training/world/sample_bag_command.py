@@ -20,9 +20,6 @@ import re
 
 from pair_drive_training.world.sample_bag import MAX_SECONDS, SampleBagOptions, write_sample_bag
 
-NAME = 'sample-bag'
-SUMMARY = 'write the sample drive as a rosbag2 recording'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -66,6 +66,14 @@ def test_an_unknown_type_is_named():
         tracks_of_frame(frame([0, 0, 0], ('tram', 0, 0, 0, 0, 0, 'a'), token='f1'))
 
 
+def test_an_unknown_velocity_costs_the_scenes_that_need_it():
+    nan = float('nan')
+    with pytest.raises(SceneError, match='the velocity of vehicle a is not known'):
+        tracks_of_frame(frame([0, 0, 0], ('vehicle', 0, 0, 0, nan, 0, 'a')))
+    cone = tracks_of_frame(frame([0, 0, 0], ('traffic_cone', 0, 0, 0, nan, nan, 'a')))
+    np.testing.assert_array_equal(cone.velocity, [[0.0, 0.0]])
+
+
 def test_a_gap_is_bridged_and_nothing_is_known_before_and_after():
     objects, tokens = interpolate_tracks(
         [seen({}), seen({'a': (0, 0, 0)}), seen({}), seen({'a': (10, 0, 0)}), seen({})])

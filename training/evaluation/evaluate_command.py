@@ -1,0 +1,223 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Score a policy, or plans made elsewhere, in the scenes of a cache.
+
+Writes scores.npz, per_token.jsonl, summary.json and report.html, and prints the means. The exit
+code is 1 when a scene failed: it has no plan, a plan that cannot be scored, or no record in the
+cache. A failed scene counts as 0; the devkit's mean over the others is printed beside it.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+import tempfile
+
+import numpy as np
+from pair_drive_ros.core.files import written_whole
+from pair_drive_ros.scoring.protocol import Protocol
+from pair_drive_ros.scoring.scenes import ScoringScenes
+from pair_drive_training.data.cache import Cache
+from pair_drive_training.data.reactive_scene import reactive_scenes
+from pair_drive_training.data.records import reference_plan, SCENES, scoring_scenes, TRAFFIC
+from pair_drive_training.data.scene_filter import load_filter
+from pair_drive_training.evaluation.bev_picture import ScenePlans
+from pair_drive_training.evaluation.one_stage import (
+    previous_tokens,
+    SceneHead,
+    SceneSource,
+    score_scenes,
+    Scores,
+)
+from pair_drive_training.evaluation.plans_file import PlansFile, PlansFileError
+from pair_drive_training.evaluation.policies import find_policy, plan_scenes, POLICIES
+from pair_drive_training.evaluation.report import page
+from pair_drive_training.evaluation.summary import (
+    summarise,
+    summarise_two_stage,
+    Summary,
+    write_scores,
+)
+from pair_drive_training.evaluation.two_stage import (
+    check_scenes,
+    evaluate_two_stage,
+    mapping_entries,
+)
+
+
+class EvaluationError(ValueError):
+    """An evaluation cannot be run as asked."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was evaluated; ``weights`` by token of second-stage scenes, if there are two stages."""
+
+    scores: Scores
+    summary: Summary
+    plans: Mapping[str, np.ndarray]
+    scenes: SceneSource
+    weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Plans by token, reasons where there is none, and tokens that have plans but no scene."""
+
+    by_token: Mapping[str, np.ndarray]
+    failures: Mapping[str, str]
+    unknown: Sequence[str] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument('--cache', type=Path, required=True, metavar='CACHE',
+                        help='folder that the command "cache" built')
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--policy', metavar='NAME',
+                        help=f'{", ".join(POLICIES)}, or the path of a checkpoint '
+                             '(.safetensors)')
+    source.add_argument('--plans', type=Path, metavar='PLANS.npz',
+                        help='plans [K, 8, 3] by token: x m, y m, heading rad every 0.5 s in the '
+                             "scene's ego frame")
+    parser.add_argument('--protocol', required=True, choices=[p.value for p in Protocol],
+                        help='whose score: PDMS of devkit v1.1, or EPDMS of devkit v2.2')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='folder for the results; files of the same names are replaced')
+    parser.add_argument('--tokens', type=Path, metavar='FILE',
+                        help='scene filter of NAVSIM or list of tokens; without it all original '
+                             'scenes of the cache')
+    parser.add_argument('--two-stage', type=Path, metavar='SPLIT.yaml',
+                        help="train_test_split of NAVSIM with a reactive_all_mapping: navhard's "
+                             'two-stage score in reactive traffic')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, write the results and print the means; 1 when a scene failed."""
+    protocol = Protocol(options.protocol)
+    if options.two_stage and (protocol is not Protocol.NAVSIM_V2 or options.tokens):
+        raise EvaluationError('--two-stage belongs to --protocol navsim_v2 and names the scenes '
+                              'itself: leave --tokens out')
+    cache = Cache.open(options.cache)
+    _check_writable(options.out)
+    outcome = (_two_stage(options, cache) if options.two_stage
+               else _one_stage(options, cache, protocol))
+
+    def picture_of(token: str) -> ScenePlans:
+        record = cache.read(SCENES, token)
+        return ScenePlans(outcome.scenes([token]), outcome.plans[token][0],
+                          reference_plan(cache, token, protocol),
+                          record['human'] if record['has_human'] else None)
+
+    report = options.out / 'report.html'
+    try:
+        write_scores(options.out, outcome.scores, outcome.summary, outcome.weights)
+        with written_whole(report) as file:
+            file.write(page(outcome.scores, outcome.summary, picture_of).encode())
+    except OSError as error:
+        raise EvaluationError(f'{options.out}: the results cannot be written '
+                              f'({error.strerror})') from error
+    print(outcome.summary.table())
+    print(f'  report: {report}')
+    return 1 if outcome.scores.failures else 0
+
+
+def _one_stage(options: argparse.Namespace, cache: Cache, protocol: Protocol) -> Outcome:
+    listed = load_filter(options.tokens)
+    if listed.tokens is not None:
+        asked: Sequence[str] = listed.tokens
+        heads = _heads(cache, asked, protocol.value)
+    else:
+        heads = {token: head for token, head in _heads(
+            cache, cache.tokens(protocol.value), protocol.value).items()
+            if not head.synthetic and listed.wants_log(head.log_name)}
+        asked = list(heads)
+    if not heads:
+        raise EvaluationError(f'{options.cache}: holds none of the scenes to evaluate by '
+                              f'{protocol.value}; build it with that protocol and these scenes')
+    plans = _plans(options, cache, protocol, list(heads))
+    absent = {token: f'the cache has no scene of this token for {protocol.value}'
+              for token in asked if token not in heads}
+    scenes = partial(scoring_scenes, cache, protocol=protocol)
+    previous = previous_tokens(heads[token] for token in plans.by_token)
+    scores = score_scenes(heads, plans.by_token, previous, scenes, protocol,
+                          {**absent, **plans.failures})
+    return Outcome(scores, summarise(scores, _source(options), plans.unknown), plans.by_token,
+                   scenes)
+
+
+def _two_stage(options: argparse.Namespace, cache: Cache) -> Outcome:
+    mapping = load_filter(options.two_stage).reactive_all_mapping
+    if mapping is None:
+        raise EvaluationError(f'{options.two_stage}: holds no reactive_all_mapping; name a '
+                              'two-stage split of NAVSIM such as train_test_split/'
+                              'navhard_two_stage.yaml, not the scene filter of that name')
+    entries = mapping_entries(mapping)
+    protocol = Protocol.NAVSIM_V2
+    heads = _heads(cache, [token for entry in entries for pair in entry.pairs for token in pair],
+                   protocol.value, TRAFFIC)
+    # Before the plans are made, which may take long.
+    check_scenes(entries, heads)
+    plans = _plans(options, cache, protocol, list(heads))
+
+    def scenes(tokens: Sequence[str]) -> ScoringScenes:
+        return reactive_scenes(cache, tokens,
+                               np.stack([plans.by_token[token][0] for token in tokens]))
+
+    scores, result = evaluate_two_stage(entries, heads, plans.by_token, plans.failures, scenes)
+    summary = summarise_two_stage(scores, result, _source(options), plans.unknown)
+    return Outcome(scores, summary, plans.by_token, scenes, result.weights)
+
+
+def _heads(cache: Cache, tokens: Sequence[str], *kinds: str) -> dict[str, SceneHead]:
+    """
+    Heads of the tokens that the cache has records of all kinds of.
+
+    They come in the cache's order, in which all later reading is fastest.
+    """
+    wanted = set(tokens).intersection(*(cache.tokens(kind) for kind in kinds))
+    return {token: SceneHead.of_record(cache.read(SCENES, token))
+            for token in cache.tokens(SCENES) if token in wanted}
+
+
+def _plans(options: argparse.Namespace, cache: Cache, protocol: Protocol,
+           tokens: Sequence[str]) -> Plans:
+    if options.policy:
+        return Plans(*plan_scenes(find_policy(options.policy), cache, protocol, tokens))
+    plans, failures = {}, {}
+    with PlansFile(options.plans) as file:
+        for token in tokens:
+            try:
+                plans[token] = file.plans(token)
+            except PlansFileError as error:
+                failures[token] = str(error)
+        return Plans(plans, failures, sorted(file.tokens - set(cache.tokens(SCENES))))
+
+
+def _source(options: argparse.Namespace) -> str:
+    return options.policy or str(options.plans)
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before the work whether its results can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise EvaluationError(f'{folder}: cannot be written to ({error.strerror}); name a folder '
+                              'that is writable') from error
