@@ -112,7 +112,7 @@ class GoldenScene:
             is_connector = source is not None
             blocks.append(Roadblock(
                 block, is_connector, polygons.get((MapLayer.ROADBLOCK, block), shape),
-                tuple(lane.id for lane in inside),
+                tuple(lane.fid for lane in inside),
                 (source,) if is_connector else tuple(k for k, _, end in links if end == block),
                 (target,) if is_connector else tuple(k for k, start, _ in links
                                                      if start == block)))

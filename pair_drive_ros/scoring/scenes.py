@@ -35,6 +35,7 @@ from pair_drive_ros.scoring.time_to_collision import LOOK_AHEADS
 if TYPE_CHECKING:
     from pair_drive_ros.scoring.gpu import GpuScenes
 
+
 @dataclass(frozen=True, eq=False)
 class ScoringScenes:
     """
@@ -84,9 +85,7 @@ class ScoringScenes:
         return cls(protocol, tuple(name for part in parts for name in part.names), arrays)
 
     def scene(self, index: int) -> 'ScoringScenes':
-        """
-        Take one scene out; its arrays are views, so only what is used of a mapped file is read.
-        """
+        """Take one scene out as views, so that of a mapped file only what is used is read."""
         ranges = {'scene': (index, index + 1)}
         cut = {}
         for name, (parent, child) in OFFSETS.items():

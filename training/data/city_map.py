@@ -52,7 +52,7 @@ class Lane:
     connector), in the order of the map's rows.
     """
 
-    id: str
+    fid: str
     is_connector: bool
     roadblock: str
     polygon: shapely.Polygon
@@ -63,7 +63,7 @@ class Lane:
 
     @cached_property
     def line(self) -> shapely.LineString:
-        """The baseline as a geometry."""
+        """Return the baseline as a geometry."""
         return shapely.LineString(self.baseline[:, :2])
 
 
@@ -76,7 +76,7 @@ class Roadblock:
     the neighbouring blocks of the other kind, all in the order of the map's rows.
     """
 
-    id: str
+    fid: str
     is_connector: bool
     polygon: shapely.Polygon
     lanes: tuple[str, ...]
@@ -98,9 +98,9 @@ class CityMap:
                  areas: dict[Layer, tuple[tuple[str, ...], np.ndarray]]):
         self.name = name
         # Where a lane and a connector share an id the lane wins, as in the devkit's look-ups.
-        self.lanes = {lane.id: lane for lane in sorted(lanes, key=lambda lane: not
-                                                       lane.is_connector)}
-        self.roadblocks = {block.id: block for block in sorted(
+        self.lanes = {lane.fid: lane for lane in sorted(
+            lanes, key=lambda lane: not lane.is_connector)}
+        self.roadblocks = {block.fid: block for block in sorted(
             roadblocks, key=lambda block: not block.is_connector)}
         self._objects = dict(areas)
         for layer, objects, connector in (
@@ -108,7 +108,7 @@ class CityMap:
                 (Layer.ROADBLOCK, roadblocks, False),
                 (Layer.ROADBLOCK_CONNECTOR, roadblocks, True)):
             chosen = [item for item in objects if item.is_connector == connector]
-            self._objects[layer] = (tuple(item.id for item in chosen),
+            self._objects[layer] = (tuple(item.fid for item in chosen),
                                     np.array([item.polygon for item in chosen], dtype=object))
         self._trees: dict[Layer, shapely.STRtree] = {}
 
@@ -122,7 +122,7 @@ class CityMap:
 
     def near(self, layer: Layer, x: float, y: float, radius: float) -> np.ndarray:
         """
-        Indices of the objects that touch the axis-aligned square of half-size ``radius``.
+        Return indices of objects that touch the axis-aligned square of half-size ``radius``.
 
         The devkit's ``get_proximal_map_objects``: whole polygons, exact intersection.
         """
@@ -130,7 +130,7 @@ class CityMap:
         return self._query(layer, square, 'intersects')
 
     def containing(self, layer: Layer, x: float, y: float) -> np.ndarray:
-        """Indices of the objects whose interior holds the point."""
+        """Return indices of the objects whose interior holds the point."""
         return self._query(layer, shapely.Point(x, y), 'within')
 
     def nearest(self, layer: Layer, x: float, y: float) -> int:

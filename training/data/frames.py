@@ -127,17 +127,17 @@ class SceneFrames:
 
     @property
     def now(self) -> Frame:
-        """The current frame."""
+        """Return the current frame."""
         return self.frames[HISTORY_FRAMES - 1]
 
     @property
     def history(self) -> tuple[Frame, ...]:
-        """The past frames and the current one."""
+        """Return the past frames and the current one."""
         return self.frames[:HISTORY_FRAMES]
 
     @property
     def future(self) -> tuple[Frame, ...]:
-        """The frames after the current one."""
+        """Return the frames after the current one."""
         return self.frames[HISTORY_FRAMES:]
 
 

@@ -223,14 +223,14 @@ def _place(now: Tracks, axle: np.ndarray, city: CityMap) -> tuple[dict[int, Driv
         knots = knots_of_baseline(lane.baseline)
         if len(knots) < 2:
             raise IdmTrafficError(f'{city.name}: vehicle {now.tokens[index]} stands on lane '
-                                  f'{lane.id}, whose baseline has too few points for the devkit '
+                                  f'{lane.fid}, whose baseline has too few points for the devkit '
                                   f'to drive on; {REMEDY}')
         driver = Driver(Rail(knots), *size.tolist(), progress, speed, target_speed, start)
         first = Vehicle(driver)
         if (math.dist(first.pose[:2], axle[:2]) <= RADIUS_M
                 and not shapely.intersects(first.corridor, box)):
             raise IdmTrafficError(f'{city.name}: vehicle {now.tokens[index]} stands beyond the '
-                                  f'last but one point of lane {lane.id}, where the devkit '
+                                  f'last but one point of lane {lane.fid}, where the devkit '
                                   f'loses it and stops; {REMEDY}')
         drivers[index] = driver
     return drivers, frozen

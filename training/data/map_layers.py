@@ -89,7 +89,7 @@ def build_city(name: str, arrays: LayerArrays) -> CityMap:
     city = CityMap(name, lanes, _roadblocks(arrays), areas)
     # No query of a place can find these, as in the devkit; the look-up by id can.
     for lane in without_polygon:
-        city.lanes.setdefault(lane.id, lane)
+        city.lanes.setdefault(lane.fid, lane)
     return city
 
 
@@ -112,7 +112,7 @@ def _lanes(city: str, arrays: LayerArrays) -> tuple[list[Lane], list[Lane]]:
                 arrays[f'{table}/fid'].tolist(), _texts(arrays[f'{table}/{group}']),
                 arrays[f'{table}/speed_limit_mps'].tolist(), neighbours, strict=True):
             known: dict[str, Any] = {
-                'id': str(fid), 'is_connector': table == CONNECTORS, 'roadblock': block,
+                'fid': str(fid), 'is_connector': table == CONNECTORS, 'roadblock': block,
                 'speed_limit': None if math.isnan(limit) else limit,
                 'incoming': incoming, 'outgoing': outgoing}
             defects = {}

@@ -170,7 +170,7 @@ class MetricScene:
 
     @cached_property
     def forecast(self) -> Forecast:
-        """What PDM-Closed expects of the other objects."""
+        """Forecast what PDM-Closed expects of the other objects."""
         return forecast(self.tracks(Protocol.NAVSIM_V2)[0], self.ego[:3])
 
     @cached_property
@@ -236,7 +236,7 @@ class MetricScene:
 
 
 def history_of(frames: Sequence[Frame]) -> History:
-    """Logged motion of the past frames and the current one."""
+    """Return the logged motion of the past frames and the current one."""
     return History(np.array([frame.time_us for frame in frames]),
                    np.stack([np.concatenate([frame.pose[2:], frame.velocity, frame.acceleration])
                              for frame in frames]).astype(np.float64))

@@ -41,7 +41,7 @@ class Path:
 
     @cached_property
     def line(self) -> shapely.LineString:
-        """The path as a geometry."""
+        """Return the path as a geometry."""
         return shapely.linestrings(self.poses[:, :2])
 
     def project(self, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:

@@ -70,13 +70,13 @@ def correct_route(city: CityMap, pose: np.ndarray, route: dict[str, Roadblock]) 
     """
     start, candidates = _current_block(city, pose, route)
     ids = list(route)
-    if start.id not in route:
-        path = _search(city, ids[0], [block.id for block in candidates], SEARCH_DEPTH_BACKWARD,
+    if start.fid not in route:
+        path = _search(city, ids[0], [block.fid for block in candidates], SEARCH_DEPTH_BACKWARD,
                        forward=False)
         if path:
             ids = path[::-1][:-1] + ids
         else:
-            path = _search(city, start.id, ids[:FORWARD_TARGETS], SEARCH_DEPTH_FORWARD)
+            path = _search(city, start.fid, ids[:FORWARD_TARGETS], SEARCH_DEPTH_FORWARD)
             if path:
                 ids = path + ids[ids.index(path[-1]) + 1:]
     return _cut_loop(city, _fill_gaps(city, ids))
@@ -106,7 +106,7 @@ def _current_block(city: CityMap, pose: np.ndarray,
             displacement, heading_error = _deviation(city.lanes[lane], pose)
             best = min(best, displacement)
             if heading_error < MAX_HEADING_ERROR and displacement < MAX_DISPLACEMENT_M:
-                suited[block.id in route].append((displacement, block))
+                suited[block.fid in route].append((displacement, block))
         displacements.append(best)
     for found in (suited[True], suited[False]):
         if found:
@@ -221,8 +221,8 @@ def centreline(city: CityMap, blocks: dict[str, Roadblock], lanes: dict[str, Lan
 
 def _shortest_way(city: CityMap, lanes: dict[str, Lane], start: Lane, goal: str) -> list[Lane]:
     """Dijkstra's search by baseline length; of equal lanes the one found first."""
-    parents: dict[str, str | None] = {start.id: None}
-    frontier = {start.id: (1.0, 1)}
+    parents: dict[str, str | None] = {start.fid: None}
+    frontier = {start.fid: (1.0, 1)}
     expanded: dict[str, tuple[float, int]] = {}
     end = None
     while frontier:

@@ -84,7 +84,7 @@ def camera_record(frame: Frame, name: str) -> CameraRecord:
 def missing_files(sensors_root: Path, scene: SceneFrames, cameras: Iterable[str],
                   lidar: bool) -> list[Path]:
     """
-    Name the sensor files of the current frame that are not there; nothing is opened.
+    Name the sensor files of the current frame that are absent or empty; nothing is opened.
 
     :param cameras: NAVSIM's names of the cameras that are needed
     :param lidar: whether the sweep is needed
@@ -94,7 +94,7 @@ def missing_files(sensors_root: Path, scene: SceneFrames, cameras: Iterable[str]
     if lidar:
         named.append(_lidar_path(scene.now))
     paths = [_sensor_path(sensors_root, relative) for relative in named]
-    return [path for path in paths if not path.is_file()]
+    return [path for path in paths if not path.is_file() or path.stat().st_size == 0]
 
 
 def _lidar_path(frame: Frame) -> str:

@@ -56,7 +56,7 @@ def network(*edges: tuple[str, str], at: dict[str, tuple[float, float]] | None =
         all_lanes += inside
         blocks.append(Roadblock(name, name.isupper(),
                                 shapely.union_all([lane.polygon for lane in inside]),
-                                tuple(lane.id for lane in inside), before, after))
+                                tuple(lane.fid for lane in inside), before, after))
     return CityMap('network', all_lanes, blocks, {})
 
 
@@ -69,7 +69,7 @@ def line_of(city: CityMap, route: str, x: float, y: float = 0.0):
     blocks = route_blocks(city, route)
     lanes = route_lanes(city, blocks)
     pose = np.array([x, y, 0.0])
-    under = [lane.id for lane in city.lanes.values()
+    under = [lane.fid for lane in city.lanes.values()
              if lane.polygon.intersects(shapely.Point(pose[:2]))]
     start = starting_lane(lanes, under, pose, pose[:2] + [1.461, 0.0], ego_footprint(pose))
     return start, centreline(city, blocks, lanes, start)
@@ -139,7 +139,7 @@ def test_an_empty_route_and_unknown_blocks_are_refused():
 
 def test_the_centreline_joins_the_baselines_with_repeated_points():
     start, line = line_of(STREET, 'aBc', 5.0)
-    assert start.id == 'a0'
+    assert start.fid == 'a0'
     assert line.length == 60.0
     np.testing.assert_array_equal(line.poses[:, 0], [0, 20, 20, 40, 40, 60])
 
@@ -147,22 +147,22 @@ def test_the_centreline_joins_the_baselines_with_repeated_points():
 def test_the_centreline_starts_in_the_lane_below_the_ego():
     two = network(('a', 'B'), ('B', 'c'), lanes=2)
     start, line = line_of(two, 'aBc', 5.0, -3.4)
-    assert start.id == 'a1'
+    assert start.fid == 'a1'
     np.testing.assert_array_equal(line.poses[:, 1], np.full(6, -3.5))
 
 
 def test_beside_the_road_the_nearest_lane_is_taken():
     start, _ = line_of(STREET, 'aBc', 25.0, 6.0)
-    assert start.id == 'B0'
+    assert start.fid == 'B0'
 
 
 def test_the_shorter_of_two_ways_is_driven():
     detour = network(('a', 'B'), ('a', 'C'), ('B', 'd'), ('C', 'd'),
                      at={'C': (20.0, 0.0), 'd': (40.0, 0.0)})
     long = detour.lanes['B0']
-    bent = Lane(long.id, True, long.roadblock, long.polygon, baseline_with_headings(
+    bent = Lane(long.fid, True, long.roadblock, long.polygon, baseline_with_headings(
         np.array([[20.0, 0.0], [30.0, 9.0], [40.0, 0.0]])), None, long.incoming, long.outgoing)
-    city = CityMap('detour', [bent if lane.id == 'B0' else lane
+    city = CityMap('detour', [bent if lane.fid == 'B0' else lane
                               for lane in detour.lanes.values()],
                    list(detour.roadblocks.values()), {})
     _, line = line_of(city, 'aBCd', 5.0)

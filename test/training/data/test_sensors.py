@@ -156,6 +156,8 @@ def test_missing_files_are_counted_without_opening_them(tmp_path):
     assert missing_files(tmp_path, scene, ['CAM_F0'], lidar=False) == []
     assert missing_files(tmp_path, scene, ['CAM_L0', 'CAM_F0', 'CAM_R0'], lidar=True) == [
         log / 'CAM_L0/a.png', log / 'CAM_R0/a.png', log / 'MergedPointCloud/a.pcd']
+    write(log / 'CAM_L0/a.png', b'')
+    assert missing_files(tmp_path, scene, ['CAM_L0'], lidar=False) == [log / 'CAM_L0/a.png']
     (log / 'CAM_R0/a.png').mkdir(parents=True)
     assert log / 'CAM_R0/a.png' in missing_files(tmp_path, scene, ['CAM_R0'], lidar=False)
     with pytest.raises(SensorError, match='no calibrated CAM_B0'):
