@@ -31,7 +31,7 @@ import time
 
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data.cache import Cache, SCHEMA_VERSION
-from pair_drive_training.data.cache_builder import CacheBuilder
+from pair_drive_training.data.cache_builder import CacheBuilder, CHUNK_SCENES
 from pair_drive_training.data.frames import SceneFrames
 from pair_drive_training.data.log import find_logs, read_log
 from pair_drive_training.data.map_store import MapStore
@@ -82,6 +82,8 @@ def main() -> None:
         everything = SceneFilter()
         scenes = [scene for path in find_logs(options.logs)
                   for scene in scenes_of_log(read_log(path), everything)]
+        # As many as a shard of a real log has.
+        scenes = (scenes * CHUNK_SCENES)[:CHUNK_SCENES]
         cache_scenes(scenes, store, [protocol.value for protocol in Protocol], folder / 'warm')
         for protocols in ([Protocol.NAVSIM_V1], [Protocol.NAVSIM_V2], list(Protocol)):
             kinds = [SCENES, *(protocol.value for protocol in protocols)]
