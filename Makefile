@@ -40,7 +40,7 @@ build: setup
 		{ cat $(VENV)/build.log; echo 'build failed: the reason stands above' >&2; exit 1; }
 
 demo: build
-	@[ -d out/sample/bag ] || $(VENV)/bin/python -m pair_drive_training sample-bag out/sample/bag
+	@[ -d out/sample/bag ] || $(VENV)/bin/python -m pair_drive_training make-world --bag out/sample/bag
 	@$(ENTER) $(VENV)/bin/python -m pair_drive_ros demo out/sample/bag --out out/demo
 
 test: build

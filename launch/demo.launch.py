@@ -40,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare(PACKAGE)
     return LaunchDescription([
         DeclareLaunchArgument('bag', description='the sample drive, written by '
-                              'python -m pair_drive_training sample-bag'),
+                              'python -m pair_drive_training make-world --bag'),
         DeclareLaunchArgument('rviz', default_value='false', description='start RViz as well'),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(

@@ -27,8 +27,8 @@ _COMMANDS = {
                  'score a policy, or a file of plans, in the scenes of a cache'),
     'doctor': ('pair_drive_training.doctor.doctor_command',
                'check versions, numerics, data, cache and transport; a remedy for each fault'),
-    'sample-bag': ('pair_drive_training.world.sample_bag_command',
-                   'write the sample drive as a rosbag2 recording'),
+    'make-world': ('pair_drive_training.world.make_world_command',
+                   "make a world of towns and traffic in NAVSIM's formats, or one drive's bag"),
 }
 
 

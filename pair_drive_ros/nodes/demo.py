@@ -17,7 +17,7 @@ Run the planner node on a bag and leave a report: a table, a picture, a page.
 
 The planner runs in a process of its own, exactly as in a vehicle; the bag is played when every
 input is connected. The exit code is 0 only if plans came. Without options it expects the topics
-of ``python -m pair_drive_training sample-bag``.
+of ``python -m pair_drive_training make-world --bag``.
 """
 
 import argparse

@@ -26,7 +26,7 @@ from pair_drive_ros.evaluation.demo_report import first_plans
 from pair_drive_ros.nodes.demo import SAMPLE_INPUTS
 from pair_drive_ros.nodes.replay import bringup_command, header_stamp_ns, planner_command, replay
 from pair_drive_ros.nodes.resources import config_file
-from pair_drive_training.world.sample_bag import SampleBagOptions, write_sample_bag
+from pair_drive_training.world.drive_bag import BagOptions, write_drive_bag
 import pytest
 from rclpy.serialization import serialize_message
 
@@ -39,7 +39,7 @@ def command(*arguments, timeout=60):
 @pytest.fixture(scope='module')
 def sample_bag(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp('sample') / 'bag'
-    write_sample_bag(path, SampleBagOptions(seconds=2.0, size=(320, 180)))
+    write_drive_bag(path, BagOptions(seconds=2.0))
     return path
 
 
