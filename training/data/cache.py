@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pair_drive_ros.core.files import written_whole
 from pair_drive_training.data.shards import (
     mapped_count,
     open_arrays,
@@ -40,6 +39,7 @@ from pair_drive_training.data.shards import (
     ShardError,
     verify_shard,
 )
+from pair_drive_training.data.work_folder import write_json
 
 SCHEMA_VERSION = 1
 HEADER_FILE, MANIFEST_FILE = 'cache.json', 'manifest.json'
@@ -239,7 +239,7 @@ def read_header(path: Path) -> CacheHeader | None:
 
 def write_header(path: Path, header: CacheHeader) -> None:
     """Write ``cache.json`` into the cache's folder."""
-    _write_json(path / HEADER_FILE, asdict(header))
+    write_json(path / HEADER_FILE, asdict(header))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def write_manifest(path: Path, cards: Mapping[str, Iterable[ShardCard]],
             entry['kinds'][kind] = {'size': card.size,
                                     'sha256': hashlib.sha256(card.as_json()).hexdigest()}
             counts[kind] += len(card.tokens)
-    _write_json(path / MANIFEST_FILE, {'schema_version': SCHEMA_VERSION, 'scenes': counts,
+    write_json(path / MANIFEST_FILE, {'schema_version': SCHEMA_VERSION, 'scenes': counts,
                                        'last_run': last_run,
                                        'shards': dict(sorted(shards.items()))})
 
@@ -327,8 +327,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(fields, dict):
         raise CacheError(f'{path}: is not the file of a cache; remove it or name another folder')
     return fields
-
-
-def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
-    with written_whole(path) as file:
-        file.write(json.dumps(fields, indent=1).encode() + b'\n')

@@ -21,7 +21,6 @@ What a cache holds is a :class:`Recipe`; nothing here looks inside a record.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-import fcntl
 from pathlib import Path
 import shutil
 import time
@@ -41,11 +40,11 @@ from pair_drive_training.data.cache import (
 from pair_drive_training.data.chunks import ERRORS_FILE, make_chunk
 from pair_drive_training.data.recipe import Chunk, ChunkResult, Recipe, Scan, Source
 from pair_drive_training.data.shards import read_card, ShardCard, ShardError
+from pair_drive_training.data.work_folder import locked
 from pair_drive_training.data.workers import Workers
 from tqdm import tqdm
 
 CHUNK_SCENES = 64
-LOCK_FILE = '.lock'
 
 
 @dataclass
@@ -120,7 +119,7 @@ class CacheBuilder:
         :raises WorkerError: when worker processes cannot even start
         """
         sources = self._recipe.sources()
-        with _writable(self.path), _locked(self.path):
+        with _writable(self.path), locked(self.path, CacheError, 'building this cache'):
             header = self._header()
             self._clean()
             self._check()
@@ -323,18 +322,6 @@ def _writable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CacheError(f'{error.filename or path}: {error.strerror or error}; name a folder '
                          f'that can be written and has space') from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other builders out for as long as this process lives, however it ends."""
-    with (path / LOCK_FILE).open('a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(f'{path}: another process is building this cache; wait until it has '
-                             f'ended, or name another folder') from None
-        yield
 
 
 def _progress(what: str, total: int, unit: str) -> 'tqdm[Any]':

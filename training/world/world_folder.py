@@ -23,7 +23,6 @@ was left by a run that was killed, and is removed.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-import fcntl
 import hashlib
 import json
 import os
@@ -31,11 +30,11 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from pair_drive_ros.core.files import written_whole
+from pair_drive_training.data.work_folder import LOCK_FILE, locked, write_json
 
 FORMAT = 1
 SPLITS = ('train', 'val', 'test')
-MANIFEST_FILE, LOCK_FILE, STATE_FOLDER = 'manifest.json', '.lock', '.units'
+MANIFEST_FILE, STATE_FOLDER = 'manifest.json', '.units'
 MAPS, LOGS, SENSORS, FILTERS = 'maps', 'navsim_logs', 'sensor_blobs', 'scene_filter'
 CHUNK_BYTES = 1 << 20
 
@@ -92,7 +91,7 @@ class WorldFolder:
         """
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            with _locked(self.path):
+            with locked(self.path, WorldError, 'making this world'):
                 self._check_identity()
                 (self.path / STATE_FOLDER).mkdir(exist_ok=True)
                 self._clean()
@@ -166,7 +165,7 @@ class WorldFolder:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged, place)
         self.discard(unit)
-        _write_json(self._record_file(unit),
+        write_json(self._record_file(unit),
                     {'parts': unit.parts, 'files': record.files, 'facts': record.facts})
 
     def remove(self, unit: Unit) -> None:
@@ -188,7 +187,7 @@ class WorldFolder:
 
     def write_manifest(self, **facts: Any) -> None:
         """Write ``manifest.json``: the world's identity, and facts in terms of JSON."""
-        _write_json(self.path / MANIFEST_FILE, {'format': FORMAT, **asdict(self.identity),
+        write_json(self.path / MANIFEST_FILE, {'format': FORMAT, **asdict(self.identity),
                                                 **facts})
 
 
@@ -238,18 +237,6 @@ def writable(path: Path) -> Iterator[None]:
                          f'again: it goes on where it was') from error
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other runs out for as long as this process lives, however it ends."""
-    with (path / LOCK_FILE).open('a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorldError(f'{path}: another process is making this world; wait until it has '
-                             f'ended, or name another folder') from None
-        yield
-
-
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -268,11 +255,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise WorldError(f'{path}: is not a file of a world; name another folder')
     return found
-
-
-def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
-    with written_whole(path) as file:
-        file.write(json.dumps(fields, indent=1).encode() + b'\n')
 
 
 def _text(value: object) -> str:
