@@ -268,8 +268,8 @@ def write_manifest(path: Path, cards: Mapping[str, Iterable[ShardCard]],
                                     'sha256': hashlib.sha256(card.as_json()).hexdigest()}
             counts[kind] += len(card.tokens)
     write_json(path / MANIFEST_FILE, {'schema_version': SCHEMA_VERSION, 'scenes': counts,
-                                       'last_run': last_run,
-                                       'shards': dict(sorted(shards.items()))})
+                                      'last_run': last_run,
+                                      'shards': dict(sorted(shards.items()))})
 
 
 def shard_names(path: Path, kind: str) -> list[str]:

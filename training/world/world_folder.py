@@ -166,7 +166,7 @@ class WorldFolder:
                 os.replace(staged, place)
         self.discard(unit)
         write_json(self._record_file(unit),
-                    {'parts': unit.parts, 'files': record.files, 'facts': record.facts})
+                   {'parts': unit.parts, 'files': record.files, 'facts': record.facts})
 
     def remove(self, unit: Unit) -> None:
         """Remove a unit from its place."""
@@ -188,7 +188,7 @@ class WorldFolder:
     def write_manifest(self, **facts: Any) -> None:
         """Write ``manifest.json``: the world's identity, and facts in terms of JSON."""
         write_json(self.path / MANIFEST_FILE, {'format': FORMAT, **asdict(self.identity),
-                                                **facts})
+                                               **facts})
 
 
 def checksum_of(files: FileSums) -> str:
