@@ -22,7 +22,8 @@ from pair_drive_ros.core.frames import (
     LidarSweep,
     PlannerInput,
 )
-from pair_drive_ros.models.transfuser import Transfuser, TransfuserConfig
+from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 import torch
 
 TINY = TransfuserConfig(image_height=32, image_width=64, lidar_bins=64, base_width=4,

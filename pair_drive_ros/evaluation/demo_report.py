@@ -46,7 +46,11 @@ TRANSFORMS_TOPIC = '/tf_static'
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """Counts, latency (ms from the anchor image's publication to its plan) and states."""
+    """
+    Counts, latency (ms from the anchor image's publication to its plan), states, and what planned.
+
+    ``engine`` and ``trained_on`` are the planner's own words, empty where it said none.
+    """
 
     frames_in: int
     plans_out: int
@@ -55,10 +59,13 @@ class DemoSummary:
     latency_max_ms: float
     planner_cpu_percent: float
     states: tuple[tuple[str, str], ...]
+    engine: str
+    trained_on: str
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of every line of the table."""
-        return [('frames in', str(self.frames_in)), ('plans out', str(self.plans_out)),
+        return [('engine', f'{self.engine}, trained on: {self.trained_on}'),
+                ('frames in', str(self.frames_in)), ('plans out', str(self.plans_out)),
                 ('latency p50', f'{self.latency_p50_ms:.1f} ms'),
                 ('latency p95', f'{self.latency_p95_ms:.1f} ms'),
                 ('latency max', f'{self.latency_max_ms:.1f} ms'),
@@ -83,7 +90,8 @@ def summarise(recording: Recording) -> DemoSummary:
     return DemoSummary(
         len(recording.anchors), len(first_plans(recording)), float(np.median(latencies)),
         float(np.percentile(latencies, 95.0)), float(latencies.max()),
-        100.0 * recording.planner_cpu_s / recording.wall_s, tuple(recording.states))
+        100.0 * recording.planner_cpu_s / recording.wall_s, tuple(recording.states),
+        recording.diagnostics.get('engine', ''), recording.diagnostics.get('trained_on', ''))
 
 
 def write_report(folder: Path, bag: Path, recording: Recording,

@@ -31,7 +31,8 @@ from pair_drive_ros.core.frames import (
     PlannerInput,
 )
 from pair_drive_ros.models.features import STITCHED_CAMERAS, transfuser_features
-from pair_drive_ros.models.transfuser import Transfuser, TransfuserConfig
+from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 import torch
 
 OFFICIAL_FORWARD_MS = 359.0

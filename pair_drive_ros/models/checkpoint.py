@@ -53,8 +53,8 @@ class TrainingRecord:
 
     data: str
     """Name of the data set and split."""
-    seed: int
-    """Seed of the run."""
+    seed: int | None
+    """Seed of the run; None where it is not known, as of an imported checkpoint."""
     git_revision: str
     """Revision of the source tree."""
     protocol: str | None = None
@@ -83,17 +83,23 @@ class Card:
         return self.weights_sha256[:HASH_DIGITS]
 
 
-def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecord) -> Card:
+def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecord,
+                    half: bool = False) -> Card:
     """
     Write the weights to ``path`` and the card beside it; each file appears complete or not at all.
 
     :param path: ends in ``.safetensors``; its folder exists
+    :param half: store float16, which halves the file; a network computes in float32 all the same
     :return: the card as written
     :raises CheckpointError: when the path ends otherwise or a metric is not a finite number
     """
     _check_suffix(path)
-    weights = save({name: tensor.detach().cpu().contiguous()
-                    for name, tensor in policy.state_dict().items()})
+    tensors = {name: tensor.detach().cpu().contiguous()
+               for name, tensor in policy.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor
+                   for name, tensor in tensors.items()}
+    weights = save(tensors)
     card = Card(policy.architecture, asdict(policy.config), FEATURE_VERSION,
                 hashlib.sha256(weights).hexdigest(), training)
     try:

@@ -33,13 +33,16 @@ FEATURE_VERSION = 1
 CAMERA_FEATURE = 'camera_feature'
 LIDAR_FEATURE = 'lidar_feature'
 STATUS_FEATURE = 'status_feature'
+VALIDITY_FEATURE = 'validity_feature'
 STITCHED_CAMERAS = ('left', 'front', 'right')
+LIDAR = 'lidar'
 
 STATUS_SIZE = 8
 LIDAR_RANGE_M = 32.0
 _LIDAR_MIN_Z_M = 0.2
 _LIDAR_MAX_Z_M = 100.0
-_LIDAR_MAX_COUNT = 5
+LIDAR_MAX_COUNT = 5
+MAX_PIXEL = 255
 
 # 28 of 1080 rows above and below; 416 of 1920 columns on both sides of the outer cameras.
 _CROP_ROWS = 28 / 1080
@@ -48,21 +51,42 @@ _CROP_COLUMNS = 416 / 1920
 _SIDE_SHARE = 17 / 64
 
 
-def transfuser_spec(image_height: int = 256, image_width: int = 1024,
-                    lidar_bins: int = 256) -> FeatureSpec:
-    """Names, shapes and dtypes of the features; the defaults are the devkit's sizes."""
-    return {CAMERA_FEATURE: TensorSpec((3, image_height, image_width)),
-            LIDAR_FEATURE: TensorSpec((1, lidar_bins, lidar_bins)),
+def transfuser_spec(image_height: int = 256, image_width: int = 1024, lidar_bins: int = 256,
+                    lidar: bool = True, validity: bool = False) -> FeatureSpec:
+    """
+    Names, shapes and dtypes of the features; the defaults are the devkit's.
+
+    :param lidar: whether the network reads the LiDAR
+    :param validity: whether it is told which of its sensors are there, and so can do without some
+    """
+    spec = {CAMERA_FEATURE: TensorSpec((3, image_height, image_width)),
             STATUS_FEATURE: TensorSpec((STATUS_SIZE,))}
+    if lidar:
+        spec[LIDAR_FEATURE] = TensorSpec((1, lidar_bins, lidar_bins))
+    if validity:
+        spec[VALIDITY_FEATURE] = TensorSpec((len(sensors_of(spec)),))
+    return spec
 
 
-def stitched_image(left: np.ndarray, front: np.ndarray, right: np.ndarray,
+def sensors_of(spec: FeatureSpec) -> tuple[str, ...]:
+    """Sensors that the features of ``spec`` are made from, in the order of the validity."""
+    return ((STITCHED_CAMERAS if CAMERA_FEATURE in spec else ())
+            + ((LIDAR,) if LIDAR_FEATURE in spec else ()))
+
+
+def column_places(width: int) -> tuple[slice, slice, slice]:
+    """Return the columns of the left, front and right view in an image of ``width``."""
+    side = round(_SIDE_SHARE * width)
+    return slice(0, side), slice(side, width - side), slice(width - side, width)
+
+
+def stitched_image(left: np.ndarray | None, front: np.ndarray | None, right: np.ndarray | None,
                    height: int = 256, width: int = 1024) -> np.ndarray:
     """Crop and stitch three views: :func:`stitched_pixels` as float32 [3, H, W], RGB, 0..1."""
     return image_from_pixels(stitched_pixels(left, front, right, height, width))
 
 
-def stitched_pixels(left: np.ndarray, front: np.ndarray, right: np.ndarray,
+def stitched_pixels(left: np.ndarray | None, front: np.ndarray | None, right: np.ndarray | None,
                     height: int = 256, width: int = 1024) -> np.ndarray:
     """
     Crop and stitch three views into one wide image, uint8 [3, height, width], RGB, not contiguous.
@@ -73,16 +97,18 @@ def stitched_pixels(left: np.ndarray, front: np.ndarray, right: np.ndarray,
     pixels for 1920x1080, without the copy of the wide image. Images of other sizes lose the same
     fractions, rounded to pixels, and are stretched to the same places whatever their aspect.
 
-    :param left: uint8 [H, W, 3]; the three views may differ in size
-    :param front: uint8 [H, W, 3]
-    :param right: uint8 [H, W, 3]
+    :param left: uint8 [H, W, 3]; the three views may differ in size. The place of a view that is
+        None stays zero, for networks that are told so by the validity
+    :param front: uint8 [H, W, 3] or None
+    :param right: uint8 [H, W, 3] or None
     :param width: columns of the result, a multiple of 64
     """
-    stitched = np.empty((height, width, 3), np.uint8)
-    side = round(_SIDE_SHARE * width)
-    places = (slice(0, side), slice(side, width - side), slice(width - side, width))
+    stitched = np.zeros((height, width, 3), np.uint8)
     crops = (_CROP_COLUMNS, 0.0, _CROP_COLUMNS)
-    for view, place, crop_columns in zip((left, front, right), places, crops, strict=True):
+    for view, place, crop_columns in zip((left, front, right), column_places(width), crops,
+                                         strict=True):
+        if view is None:
+            continue
         rows = round(_CROP_ROWS * view.shape[0])
         columns = round(crop_columns * view.shape[1])
         cropped = view[rows:view.shape[0] - rows, columns:view.shape[1] - columns]
@@ -92,7 +118,7 @@ def stitched_pixels(left: np.ndarray, front: np.ndarray, right: np.ndarray,
 
 def image_from_pixels(pixels: np.ndarray) -> np.ndarray:
     """Scale the uint8 pixels of :func:`stitched_pixels`, of any shape, to float32 0..1."""
-    return pixels.astype(np.float32, order='C') / np.float32(255.0)
+    return pixels.astype(np.float32, order='C') / np.float32(MAX_PIXEL)
 
 
 def lidar_histogram(points: np.ndarray, bins: int = 256) -> np.ndarray:
@@ -123,12 +149,12 @@ def lidar_counts(points: np.ndarray, bins: int = 256) -> np.ndarray:
         return np.minimum(cell, bins - 1)
 
     counts = np.bincount(index(x) * bins + index(y), minlength=bins * bins)
-    return np.minimum(counts, _LIDAR_MAX_COUNT).astype(np.uint8).reshape(1, bins, bins)
+    return np.minimum(counts, LIDAR_MAX_COUNT).astype(np.uint8).reshape(1, bins, bins)
 
 
 def histogram_from_counts(counts: np.ndarray) -> np.ndarray:
     """Scale the uint8 counts of :func:`lidar_counts`, of any shape, to float32 0..1."""
-    return counts.astype(np.float32, order='C') / np.float32(_LIDAR_MAX_COUNT)
+    return counts.astype(np.float32, order='C') / np.float32(LIDAR_MAX_COUNT)
 
 
 def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:
@@ -136,47 +162,69 @@ def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:
     return np.concatenate([command.one_hot(), ego.velocity, ego.acceleration]).astype(np.float32)
 
 
+def missing_sensors(frame: PlannerInput, spec: FeatureSpec) -> tuple[str, ...]:
+    """Sensors that the features of ``spec`` are made from and that are not in the frame."""
+    there = {*frame.cameras, *(() if frame.lidar is None else (LIDAR,))}
+    return tuple(name for name in sensors_of(spec) if name not in there)
+
+
 def transfuser_features(frame: PlannerInput,
                         spec: FeatureSpec | None = None) -> dict[str, torch.Tensor]:
     """
     Build the features that a policy's ``feature_spec`` names, each with a batch axis of 1.
 
+    With the validity among them, the place of a missing sensor is zero and marked invalid;
+    without it every sensor is needed.
+
     :param spec: the policy's specification; by default that of the full-size network
     :raises FeatureError: when a sensor the features need is not in the frame, or when the
         specification names a feature that this package does not build
     """
-    features = {}
-    for name, expected in (transfuser_spec() if spec is None else spec).items():
-        if name not in _BUILDERS:
-            raise FeatureError(f'{name}: no such feature; there are {", ".join(_BUILDERS)}')
-        features[name] = torch.from_numpy(_BUILDERS[name](frame, expected))[None]
-    return features
+    spec = transfuser_spec() if spec is None else spec
+    unknown = [name for name in spec if name not in _BUILDERS]
+    if unknown:
+        raise FeatureError(f'{unknown[0]}: no such feature; there are {", ".join(_BUILDERS)}')
+    _check_sensors(frame, spec)
+    return {name: torch.from_numpy(_BUILDERS[name](frame, spec))[None] for name in spec}
 
 
-def _camera_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
-    missing = [name for name in STITCHED_CAMERAS if name not in frame.cameras]
-    if missing:
-        raise FeatureError(f'the network needs the cameras {", ".join(STITCHED_CAMERAS)}, but '
-                           f'{", ".join(missing)} is not in the input, which has '
-                           f'{", ".join(frame.cameras) or "no camera"}; name the cameras of the '
-                           'rig so, or configure a policy that needs fewer')
-    left, front, right = (frame.cameras[name].rgb for name in STITCHED_CAMERAS)
-    return stitched_image(left, front, right, expected.shape[1], expected.shape[2])
+def _check_sensors(frame: PlannerInput, spec: FeatureSpec) -> None:
+    needed, missing = sensors_of(spec), missing_sensors(frame, spec)
+    if not missing or (VALIDITY_FEATURE in spec and missing != needed):
+        return
+    some = 'one of ' if VALIDITY_FEATURE in spec else ''
+    raise FeatureError(f'the network needs {some}{", ".join(needed)}, but {", ".join(missing)} '
+                       f'is not in the input, which has the cameras '
+                       f'{", ".join(frame.cameras) or "none"} and '
+                       f'{"no" if frame.lidar is None else "a"} LiDAR sweep; name the cameras of '
+                       'the rig so, or configure a policy that needs fewer sensors')
 
 
-def _lidar_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
+def _camera_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
+    left, front, right = (frame.cameras[name].rgb if name in frame.cameras else None
+                          for name in STITCHED_CAMERAS)
+    return stitched_image(left, front, right, *spec[CAMERA_FEATURE].shape[1:])
+
+
+def _lidar_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
+    shape = spec[LIDAR_FEATURE].shape
     if frame.lidar is None:
-        raise FeatureError('the network needs a LiDAR sweep, but the input has none; configure '
-                           'the LiDAR of the rig or a policy that drives without')
-    return lidar_histogram(frame.lidar.points, expected.shape[1])
+        return np.zeros(shape, np.float32)
+    return lidar_histogram(frame.lidar.points, shape[1])
 
 
-def _status_feature(frame: PlannerInput, expected: TensorSpec) -> np.ndarray:
+def _status_feature(frame: PlannerInput, _spec: FeatureSpec) -> np.ndarray:
     return status(frame.ego, frame.command)
 
 
-_BUILDERS: dict[str, Callable[[PlannerInput, TensorSpec], np.ndarray]] = {
+def _validity_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
+    missing = missing_sensors(frame, spec)
+    return np.array([name not in missing for name in sensors_of(spec)], np.float32)
+
+
+_BUILDERS: dict[str, Callable[[PlannerInput, FeatureSpec], np.ndarray]] = {
     CAMERA_FEATURE: _camera_feature,
     LIDAR_FEATURE: _lidar_feature,
     STATUS_FEATURE: _status_feature,
+    VALIDITY_FEATURE: _validity_feature,
 }

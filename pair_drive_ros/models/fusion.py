@@ -29,7 +29,7 @@ DROPOUT = 0.1
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention without a mask; the projections keep the devkit's names."""
+    """Multi-head self-attention; the projections keep the devkit's names."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -39,13 +39,14 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.resid_drop = nn.Dropout(DROPOUT)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Map tokens [B, N, width] to [B, N, width]."""
+    def forward(self, tokens: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
+        """Map tokens [B, N, width] to [B, N, width]; only ``visible`` ones [B, N] are seen."""
         def heads(projected: torch.Tensor) -> torch.Tensor:
             return projected.unflatten(-1, (FUSION_HEADS, -1)).transpose(1, 2)
 
         mixed = functional.scaled_dot_product_attention(
             heads(self.query(tokens)), heads(self.key(tokens)), heads(self.value(tokens)),
+            attn_mask=None if visible is None else visible[:, None, None],
             dropout_p=DROPOUT if self.training else 0.0)
         return self.resid_drop(self.proj(mixed.transpose(1, 2).flatten(2)))
 
@@ -61,9 +62,9 @@ class FusionBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, MLP_RATIO * width), nn.ReLU(inplace=True),
                                  nn.Linear(MLP_RATIO * width, width), nn.Dropout(DROPOUT))
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Map tokens [B, N, width] to [B, N, width]."""
-        tokens = tokens + self.attn(self.ln1(tokens))
+    def forward(self, tokens: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
+        """Map tokens [B, N, width] to [B, N, width]; only ``visible`` ones [B, N] are seen."""
+        tokens = tokens + self.attn(self.ln1(tokens), visible)
         return tokens + self.mlp(self.ln2(tokens))
 
 
@@ -93,17 +94,21 @@ class FusionTransformer(nn.Module):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, image: torch.Tensor,
-                lidar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor, lidar: torch.Tensor,
+                visible: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Exchange information between the two maps.
 
         :param image: [B, width, *image_grid]
         :param lidar: [B, width, *lidar_grid]
+        :param visible: bool [B, tokens], image tokens first: which may be looked at; None for all
         :return: the two maps in the same shapes, not yet added to anything
         """
         tokens = torch.cat([image.flatten(2), lidar.flatten(2)], dim=2).transpose(1, 2)
-        tokens = self.ln_f(self.blocks(self.drop(tokens + self.pos_emb)))
+        tokens = self.drop(tokens + self.pos_emb)
+        for block in self.blocks:
+            tokens = block(tokens, visible)
+        tokens = self.ln_f(tokens)
         maps = tokens.transpose(1, 2)
         return (maps[..., :self.image_tokens].unflatten(2, self.image_grid),
                 maps[..., self.image_tokens:].unflatten(2, self.lidar_grid))

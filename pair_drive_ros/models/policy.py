@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class FeatureError(ValueError):
@@ -43,26 +44,48 @@ class TensorSpec:
 FeatureSpec = Mapping[str, TensorSpec]
 
 
+@dataclass(frozen=True)
+class NoConfig:
+    """The configuration of a policy that has nothing to configure."""
+
+
 class ImitationPolicy(nn.Module, abc.ABC):
     """
-    A network that turns features into a plan.
+    A network that turns features into a plan and learns from a human.
 
-    ``architecture`` names the class in checkpoint cards. The constructor takes one instance of
-    the dataclass ``config_class``. ``feature_spec`` names the features that :meth:`plan` reads,
-    so that no other is ever built.
+    A subclass states ``feature_spec``, which names the features that :meth:`plan` reads, so that
+    no other is ever built, and writes :meth:`plan`. The constructor takes one instance of the
+    dataclass ``config_class``. ``architecture`` names the class in checkpoint cards; by itself it
+    is the import path ``package.module:Class``.
     """
 
     architecture: ClassVar[str]
-    config_class: ClassVar[type]
+    config_class: ClassVar[type] = NoConfig
     feature_spec: FeatureSpec
 
-    def __init__(self, config: Any):
+    def __init_subclass__(cls, **keywords: Any):
+        super().__init_subclass__(**keywords)
+        if 'architecture' not in vars(cls):
+            cls.architecture = f'{cls.__module__}:{cls.__qualname__}'
+
+    def __init__(self, config: Any = None):
         super().__init__()
-        self.config = config
+        self.config = self.config_class() if config is None else config
 
     @abc.abstractmethod
     def plan(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Poses [B, 8, 3] (x m, y m, heading rad) at 0.5 s steps in ``base_link``."""
+
+    def loss(self, features: Mapping[str, torch.Tensor],
+             targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """
+        Terms whose sum is minimised, each a scalar with its weight; by default L1 of the plan.
+
+        :param targets: ``trajectory`` [B, 8, 3], the human's poses; ``agent_states`` [B, 30, 5],
+            ``agent_labels`` bool [B, 30] and ``bev_semantic_map`` uint8 [B, 128, 256], which
+            auxiliary heads learn from
+        """
+        return {'trajectory': functional.l1_loss(self.plan(features), targets['trajectory'])}
 
 
 def check_features(features: Mapping[str, torch.Tensor], spec: FeatureSpec) -> None:

@@ -53,13 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path, help='bag with the topics of the sample drive')
     parser.add_argument('--out', type=Path, default=Path('out/demo'),
                         help='folder of the report (default out/demo)')
+    parser.add_argument('--params-file', type=Path, metavar='YAML', default=None,
+                        help='parameters of the planner, as of another policy '
+                             '(default: config/planner.yaml)')
     parser.add_argument('--rate', type=float, default=1.0, help='speed of the replay (default 1)')
 
 
 def run(arguments: argparse.Namespace, _: list[str]) -> int:
     """Replay, report; return 0 when plans came and the planner ended well."""
-    command = planner_command([config_file('planner.yaml'), config_file('sample_rig.yaml')],
-                              SAMPLE_INPUTS)
+    params_file = arguments.params_file or config_file('planner.yaml')
+    if not params_file.is_file():
+        print(f'{params_file}: there is no such parameter file', file=sys.stderr)
+        return 2
+    command = planner_command([params_file, config_file('sample_rig.yaml')], SAMPLE_INPUTS)
     try:
         recording = replay(arguments.bag, command, IMAGE_TOPIC, arguments.rate)
         summary = summarise(recording)

@@ -36,6 +36,7 @@ from pair_drive_ros.conversions.transforms import StaticTransforms
 from pair_drive_ros.core.frames import CameraImage, LidarSweep
 from pair_drive_ros.core.geometry import rigid_transform
 from pair_drive_ros.core.timing import LatencyWindow
+from pair_drive_ros.nodes.parameter_table import sensor_names
 from pair_drive_ros.planning.assembler import FrameAssembler, ODOMETRY
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -67,20 +68,20 @@ class InputTopics:
         self._node = node
         self._assembler = assembler
         self._wake = wake
-        self._anchor = values['anchor']
         self._extrinsics = _extrinsics(values['lidar.extrinsics'])
         self._static_transforms = StaticTransforms()
         self._camera_info: dict[str, Any] = {}
-        self._arrivals: OrderedDict[int, int] = OrderedDict()
+        self._arrivals: dict[str, OrderedDict[int, int]] = {
+            name: OrderedDict() for name in sensor_names(values)}
         self.received: dict[str, int] = {}
         self.lost: dict[str, int] = {}
         self.incompatible_qos: list[str] = []
         self.callback_ms = LatencyWindow()
         self._subscriptions = self._subscribe_rig(values)
 
-    def arrival_ns(self, stamp_ns: int) -> int | None:
-        """Return the steady-clock instant at which the anchor with this stamp came."""
-        return self._arrivals.get(stamp_ns)
+    def arrival_ns(self, sensor: str, stamp_ns: int) -> int | None:
+        """Return the steady-clock instant at which a sensor's message with this stamp came."""
+        return self._arrivals[sensor].get(stamp_ns)
 
     def destroy(self) -> None:
         """End every subscription."""
@@ -149,10 +150,10 @@ class InputTopics:
     def _on_sensor(self, convert: Callable[[Any], CameraImage | LidarSweep], source: str,
                    message: Any) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        if source == self._anchor:
-            self._arrivals[stamp_ns] = time.monotonic_ns()
-            while len(self._arrivals) > _KEPT_ARRIVALS:
-                self._arrivals.popitem(last=False)
+        arrivals = self._arrivals[source]
+        arrivals[stamp_ns] = time.monotonic_ns()
+        while len(arrivals) > _KEPT_ARRIVALS:
+            arrivals.popitem(last=False)
         self._assembler.add_sensor(source, stamp_ns, partial(_named, source, convert, message))
         self._wake()
 

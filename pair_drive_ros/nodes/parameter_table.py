@@ -75,25 +75,31 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('autostart', True, 'configure and activate at start; false leaves the lifecycle '
                   'to a manager'),
     ParameterSpec('cameras', ('left', 'front', 'right'),
-                  'names of the cameras; NAME is fed by ~/input/camera_NAME/image; every one is '
-                  'required for a plan'),
+                  'names of the cameras; NAME is fed by ~/input/camera_NAME/image; the networks '
+                  'look at left, front and right'),
     ParameterSpec('camera_transport', 'compressed',
                   'compressed: CompressedImage on ~/input/camera_NAME/image/compressed; raw: '
                   'Image on ~/input/camera_NAME/image', choices=('compressed', 'raw')),
-    ParameterSpec('lidar.enabled', True, 'whether the rig has a LiDAR, required then'),
+    ParameterSpec('lidar.enabled', True, 'whether the rig has a LiDAR'),
     ParameterSpec('lidar.extrinsics', (),
                   f'pose of the LiDAR in base_link: {EXTRINSICS_FORM}; empty: from /tf_static, or '
                   'none needed when the points are in base_link', length=6),
     ParameterSpec('anchor', 'camera_front', 'the sensor whose stamps the plans bear: camera_NAME '
-                  'or lidar'),
+                  'or lidar; while it is missing, the first one alive for a policy that can do '
+                  'without'),
     ParameterSpec('sync.tolerance_ms', 50.0, "largest distance of another sensor's stamp from the "
                   "anchor's", 'ms', (1.0, 500.0)),
-    ParameterSpec('sync.max_input_age_ms', 200.0, 'an older anchor is not planned on', 'ms',
-                  (20.0, 2000.0)),
+    ParameterSpec('sync.max_input_age_ms', 200.0, 'an older anchor is not planned on; a sensor '
+                  'silent for this and the tolerance is missing, so allow for two of its periods',
+                  'ms', (20.0, 2000.0)),
     ParameterSpec('sync.max_extrapolation_ms', 100.0, 'how far odometry may be carried forward to '
                   'the anchor', 'ms', (0.0, 500.0)),
-    ParameterSpec('checkpoint', '', 'weights (.safetensors, with their JSON card beside them); '
-                  'empty: constant speed and yaw rate, which is DEGRADED'),
+    ParameterSpec('checkpoint', 'transfuser', 'weights: name of a checkpoint that ships, or a '
+                  'file (.safetensors, its JSON card beside it); empty: none, so that without a '
+                  'policy the car keeps speed and yaw rate, which is DEGRADED'),
+    ParameterSpec('policy', '', 'class of the weights, by name or, for one of your own, by its '
+                  'import path package.module:Class; empty: the one that their card names. A '
+                  'policy without weights needs an empty checkpoint'),
     ParameterSpec('device', 'cpu', 'where the network runs', choices=('cpu', 'cuda')),
     ParameterSpec('num_threads', 0, 'CPU threads of the network; 0 leaves the choice to PyTorch',
                   '', (0, 256)),

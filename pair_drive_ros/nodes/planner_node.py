@@ -14,7 +14,6 @@
 
 """The planner as a ROS 2 lifecycle node: topics in, trajectories out, health always."""
 
-from pathlib import Path
 import time
 from typing import Any
 
@@ -25,11 +24,7 @@ from pair_drive_ros.nodes.inputs import InputTopics
 from pair_drive_ros.nodes.outputs import OutputTopics
 from pair_drive_ros.nodes.parameter_table import sensor_names
 from pair_drive_ros.nodes.planner_thread import PlannerThread
-from pair_drive_ros.nodes.ros_parameters import (
-    checked_parameters,
-    declare_parameters,
-    ParameterError,
-)
+from pair_drive_ros.nodes.ros_parameters import checked_parameters, declare_parameters
 from pair_drive_ros.planning.assembler import FrameAssembler, SyncLimits
 from pair_drive_ros.planning.checks import TrajectoryLimits
 from pair_drive_ros.planning.engine import Engine, KinematicEngine
@@ -85,17 +80,19 @@ class PlannerNode(LifecycleNode):
         try:
             self._values = checked_parameters(self)
             self._engine = build_engine(self._values)
-        except (ParameterError, OSError, ValueError, RuntimeError) as error:
-            self._fault = str(error)
+            self._engine.warm_up()
+        except Exception as error:  # noqa: B902 - rclpy would swallow what a user's policy raises
+            told = isinstance(error, (OSError, ValueError, RuntimeError))
+            self._fault = str(error) if told else f'{type(error).__name__}: {error}'
             self.get_logger().error(self._fault)
             return TransitionCallbackReturn.FAILURE
-        self._engine.warm_up()
         self._fault = ''
         self._outputs = OutputTopics(self, self._values)
         self._planner = Planner(self._engine, _trajectory_limits(self._values),
                                 _fallback_limits(self._values), self._on_state_change)
-        self._assembler = FrameAssembler(sensor_names(self._values), self._values['anchor'],
-                                         _sync_limits(self._values))
+        self._assembler = FrameAssembler(
+            sensor_names(self._values), self._values['anchor'], _sync_limits(self._values),
+            _sensors_read(self._engine, self._values), self._engine.needs_every_sensor)
         self._configured = True
         return super().on_configure(state)
 
@@ -111,8 +108,9 @@ class PlannerNode(LifecycleNode):
         result = super().on_activate(state)
         self._thread.start()
         self.get_logger().info(
-            f'planning with the {self._engine.name} engine on '
-            f'{", ".join(sensor_names(self._values))}, anchored to {self._values["anchor"]}')
+            f'planning with the {self._engine.name} engine (trained on: '
+            f'{self._engine.trained_on}) on {", ".join(sensor_names(self._values))}, anchored to '
+            f'{self._values["anchor"]}')
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -163,7 +161,7 @@ class PlannerNode(LifecycleNode):
     def _publish(self, plan: Plan) -> None:
         self._outputs.publish(plan)
         self._rate.tick()
-        arrival_ns = self._inputs.arrival_ns(plan.trajectory.stamp_ns)
+        arrival_ns = self._inputs.arrival_ns(self._assembler.anchor, plan.trajectory.stamp_ns)
         if arrival_ns is not None:
             latency_ms = (time.monotonic_ns() - arrival_ns) * 1e-6
             self._latency_ms.add(latency_ms)
@@ -176,9 +174,13 @@ class PlannerNode(LifecycleNode):
 
     def _on_state_change(self, change: StateChange) -> None:
         text = f'{change.previous.value} -> {change.current.value}'
-        log = (self.get_logger().info if change.current is PlannerState.NORMAL
-               else self.get_logger().warning)
-        log(f'{text}: {change.reason}' if change.reason else text)
+        if change.reason:
+            text += f': {change.reason}'
+        # rclpy raises when one line of code logs with two severities.
+        if change.current is PlannerState.NORMAL:
+            self.get_logger().info(text)
+        else:
+            self.get_logger().warning(text)
         self._publish_diagnostics()
 
     def _reset(self, reason: str) -> None:
@@ -219,7 +221,9 @@ class PlannerNode(LifecycleNode):
                          self._values['diagnostics.error_rate'])
         values: dict[str, object] = {
             'state': state.value, 'reason': reason, 'since_s': f'{planner.state_age_s:.1f}',
+            'engine': planner.engine.name, 'trained_on': planner.engine.trained_on,
             'model_hash': planner.engine.model_hash, 'device': planner.engine.device,
+            'anchor': self._assembler.anchor,
             'plan_rate_hz': f'{rate_hz:.1f}', 'plans': thread.plans,
             'e2e_latency_ms p50/p95/max': summary_text(self._latency_ms.summary()),
             **_stages(thread), 'rl_ms': 'n/a', 'rl_used_ratio': 'n/a', 'deadline_misses': 'n/a',
@@ -246,14 +250,22 @@ def build_engine(values: dict[str, Any]) -> Engine:
     """
     Make the engine that the parameters ask for.
 
-    :raises ValueError, OSError, RuntimeError: when the checkpoint or the device is not usable
+    :raises ValueError, OSError, RuntimeError: when checkpoint, policy or device are not usable
     """
-    if not values['checkpoint']:
+    if not values['checkpoint'] and not values['policy']:
         return KinematicEngine()
     # PyTorch takes seconds to import, which a planner without a network need not pay.
+    from pair_drive_ros.models.architectures import checkpoint_file
     from pair_drive_ros.planning.torch_engine import TorchEngine
-    return TorchEngine(Path(values['checkpoint']), values['device'],
-                       values['num_threads'] or None)
+    checkpoint = checkpoint_file(values['checkpoint']) if values['checkpoint'] else None
+    return TorchEngine(checkpoint, values['device'], values['num_threads'] or None,
+                       values['policy'])
+
+
+def _sensors_read(engine: Engine, values: dict[str, Any]) -> list[str]:
+    """List the rig's sensors that the engine looks at."""
+    return [name for name in sensor_names(values)
+            if engine.sensors is None or name.removeprefix('camera_') in engine.sensors]
 
 
 def _trajectory_limits(values: dict[str, Any]) -> TrajectoryLimits:

@@ -76,13 +76,15 @@ class BagPlayer:
             if type_name in SENSOR_TYPES:
                 self._awaited.append(topic)
 
-    def wait_for_subscribers(self, timeout_s: float) -> None:
+    def wait_for_subscribers(self, timeout_s: float,
+                             stopped: Callable[[], bool] = lambda: False) -> None:
         """
         Wait until every sensor topic has a subscriber.
 
+        :param stopped: whether the one that is waited for has ended, which ends the wait
         :raises PlayerError: naming the topics nobody listens to
         """
-        deadline_s = time.monotonic() + timeout_s
+        begun_s = time.monotonic()
         while True:
             lonely = [topic for topic in self._awaited
                       if not self._publishers[topic].get_subscription_count()]
@@ -90,8 +92,9 @@ class BagPlayer:
                 # The other side may learn of the match a moment later than this one.
                 time.sleep(_SETTLE_S)
                 return
-            if time.monotonic() > deadline_s:
-                raise PlayerError(f'nobody listens to {", ".join(lonely)} after {timeout_s:.0f} s;'
+            waited_s = time.monotonic() - begun_s
+            if waited_s > timeout_s or stopped():
+                raise PlayerError(f'nobody listens to {", ".join(lonely)} after {waited_s:.0f} s;'
                                   ' is the planner active, and are the topics remapped to its '
                                   'inputs?')
             time.sleep(0.02)

@@ -118,7 +118,7 @@ def replay(bag: Path, command: Sequence[str], anchor_topic: str, rate: float = 1
                                  QoSProfile(depth=50))
         player = BagPlayer(node, reader, on_publish)
         with _running(command) as process, _spinning(node):
-            player.wait_for_subscribers(wait_s)
+            player.wait_for_subscribers(wait_s, lambda: process.poll() is not None)
             busy_s, begun_s = _cpu_s(process.pid), time.monotonic()
             recording.sent = player.play(rate, lambda: process.poll() is not None)
             recording.wall_s = time.monotonic() - begun_s

@@ -17,11 +17,12 @@ Collects sensor messages and pairs those that belong to one instant.
 
 One sensor is the anchor: every plan belongs to the stamp of one of its messages. The others join
 when their stamps lie within a tolerance; the ego state is interpolated to the anchor's stamp.
-What is missing is named; nothing is ever made up for it.
+What is missing is named; nothing is ever made up for it. An engine that can do without some of
+its sensors gets inputs of those that are alive.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 import threading
 from typing import Any
@@ -35,6 +36,7 @@ from pair_drive_ros.core.frames import (
     LidarSweep,
     PlannerInput,
 )
+from pair_drive_ros.planning.liveness import SensorWatch
 
 ODOMETRY = 'odometry'
 _SENSOR_DEPTH = 8
@@ -74,19 +76,33 @@ class FrameAssembler:
     Thread-safe: callbacks add, the planner thread assembles. ``decode`` callables run in
     :meth:`assemble`, so that an executor's callback costs no more than storing a reference.
 
-    :param sensors: names of the rig's cameras and LiDAR, as reasons call them; all are required
-    :param anchor: one of them
+    Only sensors that are ``read`` are waited for, decoded and put into an input. When not all of
+    them are needed, one that is missing (see :class:`SensorWatch`) is left out until it is back.
+    While the configured anchor is missing and may be, the first live sensor anchors.
+
+    :param sensors: names of the rig's cameras and LiDAR, as reasons call them
+    :param anchor: one of them, read or not
+    :param read: those that the engine looks at; None means all
+    :param needs_all: whether each of these must be there for a plan
     """
 
-    def __init__(self, sensors: Sequence[str], anchor: str, limits: SyncLimits):
+    def __init__(self, sensors: Sequence[str], anchor: str, limits: SyncLimits,
+                 read: Collection[str] | None = None, needs_all: bool = True):
         if anchor not in sensors:
             raise ValueError(f'the anchor {anchor!r} is none of the sensors {list(sensors)}')
-        self._sensors = tuple(sensors)
-        self._anchor = anchor
+        self.anchor = self._configured_anchor = anchor
+        """The sensor that anchored the last input."""
+        self._read = tuple(name for name in sensors if read is None or name in read)
+        self._required = frozenset(self._read if needs_all else ())
+        # The sensors that a plan may depend on. Where none is read, any may give the stamps.
+        self._used = tuple(name for name in sensors
+                           if not self._read or name in self._read or name == anchor)
+        # A sensor silent for longer has no message that matches an anchor still fresh.
+        self._watch = SensorWatch(self._used, limits.max_input_age_ns + limits.tolerance_ns)
         self._limits = limits
         self._lock = threading.Lock()
         self._buffers: dict[str, deque[_Entry]] = {
-            name: deque(maxlen=_SENSOR_DEPTH) for name in self._sensors}
+            name: deque(maxlen=_SENSOR_DEPTH) for name in sensors}
         self._odometry: deque[_Entry] = deque()
         self._acceleration: deque[_Entry] = deque(maxlen=_SENSOR_DEPTH)
         self._command = DrivingCommand.UNKNOWN
@@ -142,15 +158,15 @@ class FrameAssembler:
             chosen = self._choose(now_ns)
             if isinstance(chosen, NotReady):
                 return chosen
-            anchor, matches = chosen
-            skipped = sum(1 for entry in self._buffers[self._anchor]
+            self.anchor, anchor, matches = chosen
+            skipped = sum(1 for entry in self._buffers[self.anchor]
                           if self._last_anchor_ns < entry.stamp_ns < anchor.stamp_ns)
             self.skipped_anchors += skipped
             self._last_anchor_ns = anchor.stamp_ns
             odometry = list(self._odometry)
             acceleration = list(self._acceleration)
             command = self._command
-        sensors = [entry.decode() for entry in matches.values()]
+        sensors = [entry.decode() for entry in matches]
         ego = self._ego_at(anchor.stamp_ns, odometry, acceleration)
         cameras = {item.name: item for item in sensors if isinstance(item, CameraImage)}
         lidar = next((item for item in sensors if isinstance(item, LidarSweep)), None)
@@ -166,44 +182,56 @@ class FrameAssembler:
     def _clear(self) -> None:
         for buffer in (*self._buffers.values(), self._odometry, self._acceleration):
             buffer.clear()
+        self._watch.reset()
         self._last_anchor_ns = -1
         self.resets += 1
 
-    def _choose(self, now_ns: int) -> tuple[_Entry, dict[str, _Entry]] | NotReady:
-        missing = [name for name in self._sensors if not self._buffers[name]]
-        if missing or not self._odometry:
-            names = ', '.join([*missing, *([] if self._odometry else [ODOMETRY])])
+    def _choose(self, now_ns: int) -> tuple[str, _Entry, list[_Entry]] | NotReady:
+        """Return the anchor's name, its message and those of the sensors that are read."""
+        newest = {name: buffer[-1].stamp_ns if buffer else None
+                  for name, buffer in self._buffers.items()}
+        live = self._required.union(self._watch.live(newest, now_ns))
+        anchor_name = self._configured_anchor
+        if anchor_name not in live:
+            anchor_name = next((name for name in self._used
+                                if name in live and self._buffers[name]), anchor_name)
+        # An engine that reads sensors waits for all of them rather than plan on none.
+        wanted = [name for name in self._read if name in live] or list(self._read)
+        silent = [name for name in self._used
+                  if name in {anchor_name, *wanted} and not self._buffers[name]]
+        if silent or not self._odometry:
+            names = ', '.join([*silent, *([] if self._odometry else [ODOMETRY])])
             return NotReady(f'nothing received yet from: {names}')
-        anchors = self._buffers[self._anchor]
-        stale = self._stale(anchors[-1].stamp_ns, now_ns)
+        stale = self._stale(anchor_name, now_ns)
         if stale:
             return NotReady(stale)
-        fresh = [entry for entry in reversed(anchors)
+        fresh = [entry for entry in reversed(self._buffers[anchor_name])
                  if entry.stamp_ns > self._last_anchor_ns
                  and now_ns - entry.stamp_ns <= self._limits.max_input_age_ns]
         if not fresh:
-            return NotReady(f'waiting for the next {self._anchor}', waiting=True)
+            return NotReady(f'waiting for the next {anchor_name}', waiting=True)
         for anchor in fresh:
-            matches = self._match(anchor)
-            if len(matches) == len(self._sensors) and self._odometry_covers(anchor.stamp_ns):
-                return anchor, matches
-        return NotReady(self._what_is_missing(fresh[0], now_ns),
+            matches = self._match(anchor, wanted)
+            if len(matches) == len(wanted) and self._odometry_covers(anchor.stamp_ns):
+                return anchor_name, anchor, list(matches.values())
+        return NotReady(self._what_is_missing(anchor_name, fresh[0], wanted, now_ns),
                         waiting=now_ns - fresh[0].stamp_ns <= self._limits.tolerance_ns)
 
-    def _stale(self, stamp_ns: int, now_ns: int) -> str | None:
-        age_s, limit_s = (now_ns - stamp_ns) * 1e-9, self._limits.max_input_age_ns * 1e-9
+    def _stale(self, name: str, now_ns: int) -> str | None:
+        age_s = (now_ns - self._buffers[name][-1].stamp_ns) * 1e-9
+        limit_s = self._limits.max_input_age_ns * 1e-9
         if age_s > limit_s:
-            return (f'{self._anchor}: the newest stamp is {age_s:.2f} s old (limit {limit_s:.2f} '
+            return (f'{name}: the newest stamp is {age_s:.2f} s old (limit {limit_s:.2f} '
                     's); is the sensor alive and its clock synchronised? A bag needs '
                     'use_sim_time and /clock')
         if age_s < -limit_s:
-            return (f'{self._anchor}: the newest stamp lies {-age_s:.2f} s in the future; '
+            return (f'{name}: the newest stamp lies {-age_s:.2f} s in the future; '
                     'synchronise the clocks')
         return None
 
-    def _match(self, anchor: _Entry) -> dict[str, _Entry]:
+    def _match(self, anchor: _Entry, wanted: Sequence[str]) -> dict[str, _Entry]:
         matches = {}
-        for name in self._sensors:
+        for name in wanted:
             nearest = min(self._buffers[name],
                           key=lambda entry: abs(entry.stamp_ns - anchor.stamp_ns))
             if abs(nearest.stamp_ns - anchor.stamp_ns) <= self._limits.tolerance_ns:
@@ -215,18 +243,19 @@ class FrameAssembler:
         return (self._odometry[0].stamp_ns <= stamp_ns
                 and stamp_ns - newest <= self._limits.max_extrapolation_ns)
 
-    def _what_is_missing(self, anchor: _Entry, now_ns: int) -> str:
-        matched = self._match(anchor)
+    def _what_is_missing(self, anchor_name: str, anchor: _Entry, wanted: Sequence[str],
+                         now_ns: int) -> str:
+        matched = self._match(anchor, wanted)
         found = []
-        for name in self._sensors:
+        for name in wanted:
             if name not in matched:
                 age_s = (now_ns - self._buffers[name][-1].stamp_ns) * 1e-9
                 found.append(f'{name}: no message within '
                              f'{self._limits.tolerance_ns * 1e-6:.0f} ms of the anchor '
-                             f'{self._anchor}; its newest is {age_s:.2f} s old')
+                             f'{anchor_name}; its newest is {age_s:.2f} s old')
         if not self._odometry_covers(anchor.stamp_ns):
             age_s = (now_ns - self._odometry[-1].stamp_ns) * 1e-9
-            found.append(f'odometry: none around the anchor {self._anchor}; its newest is '
+            found.append(f'odometry: none around the anchor {anchor_name}; its newest is '
                          f'{age_s:.2f} s old')
         return '; '.join(found)
 

@@ -27,14 +27,18 @@ class Engine(abc.ABC):
     """
     A source of plans.
 
-    ``degraded_reason`` says why its plans are less than the rig deserves; None when they are what
-    the package is for. ``model_hash`` identifies the weights ('none' without any).
+    ``model_hash`` identifies the weights and ``trained_on`` the data they come from, 'none'
+    without any. ``sensors`` names what it looks at: cameras as in ``PlannerInput.cameras``, and
+    ``lidar``; None stands for the whole rig. With ``needs_every_sensor`` it cannot plan when one
+    of these is missing.
     """
 
     name: str
-    degraded_reason: str | None
     model_hash: str
+    trained_on: str
     device: str
+    sensors: tuple[str, ...] | None
+    needs_every_sensor: bool
 
     @abc.abstractmethod
     def warm_up(self) -> None:
@@ -49,6 +53,10 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
+    def degraded_reason(self, frame: PlannerInput) -> str | None:
+        """Say why the plan on this input is less than the engine can do; None when it is not."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Release what the engine holds; it is not used afterwards."""
 
@@ -57,14 +65,16 @@ class KinematicEngine(Engine):
     """
     Constant speed and yaw rate from the ego state alone.
 
-    It looks at no sensor and avoids nothing, so every plan is degraded. It stands in until a
-    trained checkpoint is configured. A car that rolls backwards is planned to stand still.
+    It avoids nothing, so every plan is degraded. It stands in where no checkpoint is configured,
+    and asks for the whole rig as that would. A car that rolls backwards is planned to stand still.
     """
 
     name = 'kinematic'
-    degraded_reason = 'no trained checkpoint'
     model_hash = 'none'
+    trained_on = 'none'
     device = 'cpu'
+    sensors = None
+    needs_every_sensor = True
 
     def warm_up(self) -> None:
         """Do nothing: there is nothing to warm."""
@@ -75,6 +85,10 @@ class KinematicEngine(Engine):
         poses = constant_turn_rate_motion(speed, frame.ego.yaw_rate if speed > 0.0 else 0.0,
                                           PLAN_STEP_S * np.arange(1, PLAN_POSES + 1))
         return Trajectory(frame.stamp_ns, poses)
+
+    def degraded_reason(self, frame: PlannerInput) -> str:
+        """Give the reason, which is always the same."""
+        return 'no trained checkpoint'
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

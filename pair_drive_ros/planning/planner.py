@@ -115,11 +115,12 @@ class Planner:
             self.invalid_plans += 1
             self.note_failure()
             return self._nothing(f'{self.engine.name}: {violations[0]}', timer, candidates)
+        degraded_reason = self.engine.degraded_reason(frame)
         with self._transition():
             if epoch != self._epoch:
                 return self._nothing('the planner was reset during this plan', timer, candidates)
-            may_go_out = self._machine.on_plan(trajectory, anchored_s,
-                                               self.engine.degraded_reason, self._clock_s())
+            may_go_out = self._machine.on_plan(trajectory, anchored_s, degraded_reason,
+                                               self._clock_s())
             if may_go_out:
                 self._last_ego = frame.ego
         if not may_go_out:

@@ -12,17 +12,21 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A trained imitation policy as an engine."""
+"""An imitation policy as an engine: one that ships, or a class of the user's own."""
 
 from pathlib import Path
 
 from pair_drive_ros.core.frames import PlannerInput
 from pair_drive_ros.core.timing import StageTimer
-from pair_drive_ros.core.trajectory import Trajectory
-from pair_drive_ros.models.checkpoint import load_checkpoint
-from pair_drive_ros.models.features import transfuser_features
+from pair_drive_ros.core.trajectory import PLAN_POSES, Trajectory
+from pair_drive_ros.models.architectures import load_policy, policy_class
+from pair_drive_ros.models.features import (
+    missing_sensors,
+    sensors_of,
+    transfuser_features,
+    VALIDITY_FEATURE,
+)
 from pair_drive_ros.models.policy import ImitationPolicy
-from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.planning.engine import Engine
 import torch
 
@@ -33,41 +37,59 @@ class TorchEngineError(ValueError):
 
 class TorchEngine(Engine):
     """
-    Plans with the weights of a checkpoint; there is no way to run it without one.
+    Plans with the weights of a checkpoint; only a policy without any can run without one.
 
-    :param checkpoint: the ``.safetensors`` file, its card beside it
+    :param checkpoint: the ``.safetensors`` file, its card beside it; None for a policy that has
+        no weights, which is built with its default configuration
     :param device: a torch device: ``cpu``, ``cuda`` or ``cuda:N``
     :param num_threads: CPU threads of torch, for the whole process; None leaves torch's own choice
-    :param policy_class: the class of the checkpoint's architecture
-    :raises TorchEngineError: when the device does not exist here, or ``num_threads`` < 1
+    :param policy: name or import path of the policy's class; empty: that of the checkpoint's card
+    :raises TorchEngineError: when the device does not exist here, ``num_threads`` < 1, or the
+        policy cannot be built without a checkpoint
+    :raises ArchitectureError: when there is no such policy
     :raises CheckpointError: when the checkpoint cannot be loaded, see ``models.checkpoint``
     """
 
-    degraded_reason = None
-
-    def __init__(self, checkpoint: Path, device: str = 'cpu', num_threads: int | None = None,
-                 policy_class: type[ImitationPolicy] = Transfuser):
+    def __init__(self, checkpoint: Path | None, device: str = 'cpu',
+                 num_threads: int | None = None, policy: str = ''):
         self._device = _checked_device(device)
         self.device = str(self._device)
         if num_threads is not None:
             if num_threads < 1:
                 raise TorchEngineError(f'num_threads: expected at least 1, got {num_threads}')
             torch.set_num_threads(num_threads)
-        policy, card = load_checkpoint(checkpoint, policy_class)
-        self._policy = policy.to(self._device)
-        self.name = card.architecture
-        self.model_hash = card.model_hash
+        if checkpoint is None:
+            network = _without_weights(policy)
+            self.model_hash = self.trained_on = 'none'
+        else:
+            network, card = load_policy(checkpoint, policy)
+            self.model_hash, self.trained_on = card.model_hash, card.training.data
+        self._policy = network.to(self._device)
+        self.name = network.architecture
+        self.sensors = sensors_of(network.feature_spec)
+        self.needs_every_sensor = VALIDITY_FEATURE not in network.feature_spec
 
     def warm_up(self) -> None:
-        """Plan once from zeros of the right shapes, which are then forgotten."""
-        self._run({name: torch.zeros(1, *spec.shape, dtype=spec.dtype)
-                   for name, spec in self._policy.feature_spec.items()})
+        """
+        Plan once from zeros of the right shapes, which are then forgotten.
+
+        :raises TorchEngineError: when the policy cannot plan on what its specification says
+        """
+        zeros = {name: torch.zeros(1, *spec.shape, dtype=spec.dtype)
+                 for name, spec in self._policy.feature_spec.items()}
+        try:
+            self._run(zeros)
+        except Exception as error:  # noqa: B902 - a policy of the user's may raise anything
+            raise TorchEngineError(
+                f'{self.name}: cannot plan on features as its feature_spec describes them '
+                f'({type(error).__name__}: {error})') from error
 
     def plan(self, frame: PlannerInput, timer: StageTimer) -> Trajectory:
         """
         Build the policy's features and run it; stages ``features`` and ``network``.
 
         :raises FeatureError: when the frame lacks a sensor that the policy needs
+        :raises TorchEngineError: when the network's output is no plan
         :raises TrajectoryError: when the network's output is not finite
         """
         with timer.stage('features'):
@@ -75,6 +97,11 @@ class TorchEngine(Engine):
         with timer.stage('network'):
             poses = self._run(features)
         return Trajectory(frame.stamp_ns, poses[0].numpy())
+
+    def degraded_reason(self, frame: PlannerInput) -> str | None:
+        """Name the sensors that the policy looks at and that the frame lacks."""
+        missing = missing_sensors(frame, self._policy.feature_spec)
+        return f'plans without {", ".join(missing)}' if missing else None
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -84,7 +111,25 @@ class TorchEngine(Engine):
     def _run(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the plan [1, 8, 3] on the CPU: the copy back waits for the device to finish."""
         on_device = {name: tensor.to(self._device) for name, tensor in features.items()}
-        return self._policy.plan(on_device).cpu()
+        poses = self._policy.plan(on_device).cpu()
+        if poses.shape != (1, PLAN_POSES, 3):
+            raise TorchEngineError(f'{self.name}: expected a plan [1, {PLAN_POSES}, 3], got '
+                                   f'{list(poses.shape)}')
+        return poses
+
+
+def _without_weights(policy: str) -> ImitationPolicy:
+    """Build a policy that has nothing to load."""
+    network_class = policy_class(policy)
+    try:
+        network = network_class()
+    except Exception as error:  # noqa: B902 - a policy of the user's may raise anything
+        raise TorchEngineError(f'policy: {policy} cannot be built with its default configuration '
+                               f'({type(error).__name__}: {error})') from error
+    if network.state_dict():
+        raise TorchEngineError(f'policy: {policy} has weights, which only training gives; name '
+                               'its checkpoint as well')
+    return network.eval()
 
 
 def _checked_device(name: str) -> torch.device:

@@ -154,9 +154,9 @@ def test_only_what_is_asked_for_is_needed():
 
 
 def test_missing_sensors_are_named():
-    with pytest.raises(FeatureError, match='left, right is not in the input, which has front'):
+    with pytest.raises(FeatureError, match='left, right is not in the input, which has the cameras front and'):
         transfuser_features(noise_frame(cameras=('front',)))
-    with pytest.raises(FeatureError, match='needs a LiDAR sweep'):
+    with pytest.raises(FeatureError, match='lidar is not in the input'):
         transfuser_features(noise_frame(lidar=False))
     with pytest.raises(FeatureError, match='radar_feature: no such feature'):
         transfuser_features(noise_frame(), {'radar_feature': TensorSpec((1,))})

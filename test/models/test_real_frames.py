@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from pair_drive_ros.core.geometry import invert_transform, project_to_image, transform_points
 from pair_drive_ros.models.features import transfuser_features
-from pair_drive_ros.models.transfuser import Transfuser, TransfuserConfig
+from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 import pytest
 from shared_formats import (
     draw_features,

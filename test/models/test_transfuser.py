@@ -18,7 +18,8 @@ import dataclasses
 import math
 
 from pair_drive_ros.models.policy import FeatureError
-from pair_drive_ros.models.transfuser import Transfuser, TransfuserConfig, TransfuserError
+from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models.transfuser_config import TransfuserConfig, TransfuserError
 import pytest
 from tiny_network import random_features, TINY, tiny_transfuser
 import torch

@@ -34,7 +34,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 PERIOD_S = 0.05
 JPEG = array.array('B', cv2.imencode('.jpg', np.full((36, 64, 3), 90, np.uint8))[1].tobytes())
-DEFAULTS = {'cameras': ['front'], 'autostart': True}
+DEFAULTS = {'cameras': ['front'], 'autostart': True, 'checkpoint': ''}
 
 
 class Rig:
@@ -42,13 +42,13 @@ class Rig:
     A planner node and a vehicle that publishes for it, spun by one thread.
 
     Every message passes through a ``spoil`` hook of the test: it may change the message, or
-    return None to keep it from going out.
+    return None to keep it from going out. ``header.frame_id`` of an image is its camera's name.
     """
 
     def __init__(self, start: bool = True, **parameters):
         rclpy.init(args=[])
-        overrides = [Parameter(name, value=value)
-                     for name, value in {**DEFAULTS, **parameters}.items()]
+        parameters = {**DEFAULTS, **parameters}
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         try:
             self.planner = PlannerNode(parameter_overrides=overrides)
         except Exception:
@@ -60,8 +60,9 @@ class Rig:
         self.statuses: list[dict[str, str]] = []
         self.anchors: list[int] = []
         qos = QoSProfile(depth=50)
-        self._camera = self.vehicle.create_publisher(
-            CompressedImage, '/planner/input/camera_front/image/compressed', qos)
+        self._cameras = {name: self.vehicle.create_publisher(
+            CompressedImage, f'/planner/input/camera_{name}/image/compressed', qos)
+            for name in parameters['cameras']}
         self._lidar = self.vehicle.create_publisher(PointCloud2, '/planner/input/points', qos)
         self._odometry = self.vehicle.create_publisher(
             Odometry, '/planner/input/odometry', qos)
@@ -90,10 +91,11 @@ class Rig:
         return self.vehicle.get_clock().now().nanoseconds
 
     def publish(self, stamp_ns: int | None = None) -> None:
-        """Publish one synchronised frame: odometry, LiDAR, camera."""
+        """Publish one synchronised frame: odometry, LiDAR, cameras."""
         stamp_ns = self.now_ns() if stamp_ns is None else stamp_ns
         for publisher, message in ((self._odometry, odometry()), (self._lidar, points()),
-                                   (self._camera, image())):
+                                   *((publisher, image(name))
+                                     for name, publisher in self._cameras.items())):
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
             message = self.spoil(message)
             if message is not None:
@@ -157,5 +159,7 @@ def points(names: tuple[str, ...] = ('x', 'y', 'z', 'intensity')) -> PointCloud2
     return message
 
 
-def image() -> CompressedImage:
-    return CompressedImage(format='jpeg', data=JPEG)
+def image(name: str) -> CompressedImage:
+    message = CompressedImage(format='jpeg', data=JPEG)
+    message.header.frame_id = name
+    return message

@@ -150,7 +150,11 @@ def test_a_parameter_outside_its_range_is_refused_at_start(make_rig):
      "anchor: 'camera_rear' is none of the sensors camera_front, lidar"),
     ({'camera_transport': 'pigeon'}, "camera_transport: 'pigeon' is none of compressed, raw"),
     ({'lidar.extrinsics': [1.0, 2.0]}, 'lidar.extrinsics: expected 6 numbers, got 2'),
-    ({'checkpoint': 'nowhere.safetensors'}, 'nowhere.safetensors')])
+    ({'checkpoint': 'nowhere.safetensors'}, 'nowhere.safetensors'),
+    ({'checkpoint': 'autopilot'}, "there is no checkpoint 'autopilot'"),
+    ({'policy': 'transfuser'}, 'transfuser has weights'),
+    ({'policy': 'somewhere.else:Policy'}, 'somewhere.else:Policy: cannot be imported'),
+    ({'policy': 'nodes.user_policy:Broken'}, 'TypeError')])
 def test_parameters_that_cannot_work_keep_the_node_unconfigured(make_rig, parameters, text):
     rig = make_rig(**parameters)
     assert not rig.started

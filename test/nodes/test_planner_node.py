@@ -63,6 +63,7 @@ def test_without_a_checkpoint_it_says_degraded(make_rig):
     status = rig.statuses[-1]
     assert status['reason'] == 'no trained checkpoint'
     assert status['message'] == 'DEGRADED: no trained checkpoint'
+    assert (status['engine'], status['trained_on']) == ('kinematic', 'none')
 
 
 def test_diagnostics_have_the_documented_keys(make_rig):
@@ -70,7 +71,8 @@ def test_diagnostics_have_the_documented_keys(make_rig):
     assert rig.drive(lambda: len(rig.plans) >= 20)
     assert rig.drive(rig.saw('sync_dt_ms.lidar', '0.0'))
     keys = set(rig.statuses[-1])
-    assert {'state', 'reason', 'since_s', 'model_hash', 'device', 'plan_rate_hz',
+    assert {'state', 'reason', 'since_s', 'engine', 'trained_on', 'model_hash', 'device',
+            'anchor', 'plan_rate_hz',
             'e2e_latency_ms p50/p95/max', 'il_ms p50/p95/max', 'rl_ms', 'rl_used_ratio',
             'deadline_misses', 'input_age_ms.camera_front', 'input_age_ms.odometry',
             'sync_dt_ms.camera_front', 'dropped.lidar', 'received.odometry', 'incompatible_qos',

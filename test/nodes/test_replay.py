@@ -43,19 +43,39 @@ def sample_bag(tmp_path_factory) -> Path:
     return path
 
 
-def test_the_demonstration_leaves_its_report(sample_bag, tmp_path):
-    result = command('demo', sample_bag, '--out', tmp_path)
+@pytest.fixture(scope='module')
+def no_network(tmp_path_factory) -> Path:
+    """Parameters of a planner without a network."""
+    path = tmp_path_factory.mktemp('parameters') / 'no_network.yaml'
+    path.write_text("/**:\n  ros__parameters:\n    checkpoint: ''\n")
+    return path
+
+
+def test_the_demonstration_leaves_its_report(sample_bag, no_network, tmp_path):
+    result = command('demo', sample_bag, '--out', tmp_path, '--params-file', no_network)
     assert result.returncode == 0, result.stderr
     assert 'frames in     20' in result.stdout
     assert 'DEGRADED' in result.stdout
+    assert 'kinematic, trained on: none' in result.stdout
     assert (tmp_path / 'plans.png').read_bytes().startswith(b'\x89PNG')
     assert 'data:image/png;base64,' in (tmp_path / 'report.html').read_text()
     assert 'plans_out' in (tmp_path / 'summary.json').read_text()
 
 
-def test_every_frame_of_the_sample_drive_gets_its_plan(sample_bag):
+def test_the_demonstration_ends_at_once_when_the_planner_does(sample_bag, tmp_path):
+    bad = tmp_path / 'bad.yaml'
+    bad.write_text('/**:\n  ros__parameters:\n    checkpoint: autopilot\n')
+    result = command('demo', sample_bag, '--out', tmp_path, '--params-file', bad, timeout=30)
+    assert result.returncode == 2
+    assert "there is no checkpoint 'autopilot'" in result.stderr
+    missing = command('demo', sample_bag, '--params-file', tmp_path / 'none.yaml')
+    assert missing.returncode == 2
+    assert 'none.yaml: there is no such parameter file' in missing.stderr
+
+
+def test_every_frame_of_the_sample_drive_gets_its_plan(sample_bag, no_network):
     recording = replay(sample_bag, bringup_command(
-        [config_file('planner.yaml'), config_file('sample_rig.yaml')], SAMPLE_INPUTS),
+        [no_network, config_file('sample_rig.yaml')], SAMPLE_INPUTS),
         SAMPLE_INPUTS['camera_front/image/compressed'])
     assert recording.planner_exit == 0
     assert {plan.stamp_ns for plan in recording.plans} <= recording.anchors
@@ -76,10 +96,11 @@ def test_bags_that_cannot_be_played_end_with_a_sentence(sample_bag, tmp_path, ma
     assert 'Traceback' not in result.stderr
 
 
-def test_the_demonstration_names_a_missing_topic(tmp_path):
+def test_the_demonstration_names_a_missing_topic(no_network, tmp_path):
     from pair_drive_ros.evaluation.load_bag import write_load_bag
     write_load_bag(tmp_path / 'bag', 0.2)
-    bag_without_info = command('demo', tmp_path / 'bag', '--out', tmp_path / 'out')
+    bag_without_info = command('demo', tmp_path / 'bag', '--out', tmp_path / 'out',
+                               '--params-file', no_network)
     assert bag_without_info.returncode == 2
     assert '/camera/front/camera_info' in bag_without_info.stderr
 
@@ -91,8 +112,9 @@ def test_playing_to_nobody_names_the_topics(sample_bag):
     assert '/lidar/points' in result.stderr
 
 
-def test_the_planner_ends_well_when_told_to(tmp_path):
-    process = subprocess.Popen([sys.executable, '-m', 'pair_drive_ros', 'bringup'],
+def test_the_planner_ends_well_when_told_to(no_network):
+    process = subprocess.Popen([sys.executable, '-m', 'pair_drive_ros', 'bringup',
+                                '--params-file', no_network],
                                stderr=subprocess.PIPE, text=True)
     assert any('planning with the kinematic engine' in line for line in process.stderr)
     process.send_signal(signal.SIGTERM)
@@ -102,6 +124,8 @@ def test_the_planner_ends_well_when_told_to(tmp_path):
 @pytest.mark.parametrize(('yaml', 'text', 'code'), [
     ('output.step_s: 99.0', 'output.step_s', 2),
     ('cameras: front', 'cameras', 2),
+    ('checkpoint: autopilot', "there is no checkpoint 'autopilot'", 1),
+    ("checkpoint: ''\n    policy: my_policies", "there is no policy 'my_policies'", 1),
     ('anchor: nowhere', "'nowhere' is none of the sensors", 1)])
 def test_parameters_out_of_range_end_the_bringup_with_a_sentence(tmp_path, yaml, text, code):
     path = tmp_path / 'bad.yaml'
@@ -143,7 +167,7 @@ def test_the_kitti_drive_gets_its_plans(shared_data, tmp_path):
                     shared_data / '08_kitti_cam_lidar_78', bag], check=True)
     rig = tmp_path / 'kitti_rig.yaml'
     # The velodyne is 1.73 m above the road; the odometry is its own, so it stands for base_link.
-    rig.write_text('/**:\n  ros__parameters:\n    cameras: [front]\n'
+    rig.write_text("/**:\n  ros__parameters:\n    cameras: [front]\n    checkpoint: ''\n"
                    '    lidar.extrinsics: [0.0, 0.0, 1.73, 0.0, 0.0, 0.0]\n')
     inputs = {name: SAMPLE_INPUTS[name]
               for name in ('camera_front/image/compressed', 'points', 'odometry')}

@@ -223,3 +223,184 @@ def test_ages_are_those_of_the_newest_messages(rig):
 def test_the_anchor_must_be_a_sensor_of_the_rig():
     with pytest.raises(ValueError, match="'camera_rear' is none"):
         FrameAssembler(['camera_front'], 'camera_rear', SyncLimits())
+
+
+class Drive:
+    """
+    An assembler fed at 10 Hz and asked every 10 ms, as the planner thread does.
+
+    Every message comes 30 ms after its stamp; ``delays`` of a sensor replace that.
+    """
+
+    SENSORS = ('camera_left', 'camera_front', 'lidar')
+
+    def __init__(self, **options):
+        options = {'anchor': 'camera_front', 'limits': SyncLimits(), 'needs_all': False,
+                   **options}
+        self.assembler = FrameAssembler(self.SENSORS, **options)
+        self.now_ms = 0
+        self.results = []
+
+    def run(self, milliseconds, *sensors, delays=None):
+        """Drive with the named sensors alive; return anchor and sensors of the frames it gave."""
+        frames, begun_ms = [], self.now_ms
+        due = []
+        for stamp_ms in range(begun_ms, begun_ms + milliseconds, 100):
+            for name in sensors:
+                delay_ms = (delays or {}).get(name, lambda _: 30)(stamp_ms // 100)
+                if delay_ms is not None:
+                    due.append((stamp_ms + delay_ms, stamp_ms, name))
+        due.sort()
+        for self.now_ms in range(begun_ms, begun_ms + milliseconds, 10):
+            if self.now_ms % 20 == 0:
+                at = START + self.now_ms * MS
+                self.assembler.add_odometry(at, odometry(at))
+            while due and due[0][0] <= self.now_ms:
+                _, stamp_ms, name = due.pop(0)
+                at = START + stamp_ms * MS
+                decode = sweep(at) if name == 'lidar' else image(name.removeprefix('camera_'), at)
+                self.assembler.add_sensor(name, at, decode)
+            result = self.assembler.assemble(START + self.now_ms * MS)
+            self.results.append(result)
+            if isinstance(result, PlannerInput):
+                frames.append((self.assembler.anchor, contents(result)))
+        self.now_ms = begun_ms + milliseconds
+        return frames
+
+    def silences_ms(self):
+        """Return the longest time without a frame after the first one."""
+        at = [index * 10 for index, result in enumerate(self.results)
+              if isinstance(result, PlannerInput)]
+        return max(np.diff(at))
+
+
+def contents(frame):
+    return ' '.join([*frame.cameras, *(['lidar'] if frame.lidar is not None else [])])
+
+
+def test_a_camera_that_jitters_or_loses_a_message_is_never_left_out():
+    drive = Drive()
+    frames = drive.run(5_000, *Drive.SENSORS, delays={
+        'camera_left': lambda number: (80, 40, 10, 50, None)[number % 5]})
+    assert {frame for _, frame in frames} == {'left front lidar'}
+    assert len(frames) == 40
+
+
+def test_a_message_that_is_late_is_waited_for():
+    drive = Drive()
+    frames = drive.run(2_000, *Drive.SENSORS, delays={'lidar': lambda _: 120})
+    assert {frame for _, frame in frames} == {'left front lidar'}
+    assert len(frames) >= 18
+    waiting = [result for result in drive.results[100:] if isinstance(result, NotReady)]
+    assert any(result.waiting for result in waiting)
+
+
+def test_a_camera_that_dies_is_left_out_until_it_is_steadily_back():
+    drive = Drive()
+    drive.run(2_000, *Drive.SENSORS)
+    without = [frame for _, frame in drive.run(2_000, 'camera_front', 'lidar')]
+    assert set(without) == {'front lidar'}
+    assert len(without) >= 17
+    back = [frame for _, frame in drive.run(2_000, *Drive.SENSORS)]
+    assert back == sorted(back)
+    assert set(back) == {'front lidar', 'left front lidar'}
+    # What the wait for the dead camera costs: little more than it takes to call it missing.
+    assert drive.silences_ms() <= 300
+
+
+def test_a_lidar_that_is_dead_from_the_start_is_waited_for_three_seconds():
+    drive = Drive()
+    assert drive.run(2_900, 'camera_left', 'camera_front') == []
+    assert drive.results[-1] == NotReady('nothing received yet from: lidar')
+    frames = drive.run(1_000, 'camera_left', 'camera_front')
+    assert set(frames) == {('camera_front', 'left front')}
+    assert len(frames) >= 9
+
+
+def test_while_the_anchor_is_dead_the_first_live_sensor_anchors():
+    drive = Drive()
+    drive.run(1_000, *Drive.SENSORS)
+    assert set(drive.run(1_000, 'camera_left', 'lidar')) == {('camera_left', 'left lidar')}
+    assert set(drive.run(1_000, 'lidar')) == {('lidar', 'lidar')}
+    frames = drive.run(2_000, *Drive.SENSORS)
+    assert frames[0] == ('lidar', 'lidar')
+    assert frames[-1] == ('camera_front', 'left front lidar')
+    stamps = [frame.stamp_ns for frame in drive.results if isinstance(frame, PlannerInput)]
+    assert stamps == sorted(set(stamps))
+
+
+def test_when_every_sensor_is_dead_the_last_anchor_is_named():
+    drive = Drive()
+    drive.run(1_000, *Drive.SENSORS)
+    assert drive.run(2_000) == []
+    assert 'is the sensor alive' in drive.results[-1].reason
+    # After the silence nothing is left out.
+    assert set(drive.run(1_000, *Drive.SENSORS)) == {('camera_front', 'left front lidar')}
+
+
+def test_a_reset_takes_every_sensor_for_alive():
+    drive = Drive()
+    drive.run(1_000, *Drive.SENSORS)
+    drive.run(1_000, 'camera_front', 'lidar')
+    drive.assembler.reset()
+    assert set(drive.run(500, *Drive.SENSORS)) == {('camera_front', 'left front lidar')}
+
+
+def test_without_odometry_there_is_never_a_plan():
+    assembler = FrameAssembler(Drive.SENSORS, 'camera_front', SyncLimits(), needs_all=False)
+    for name in Drive.SENSORS[1:]:
+        assembler.add_sensor(name, START, sweep(START))
+    assert assembler.assemble(START + 10 * MS) == NotReady(
+        'nothing received yet from: camera_left, odometry')
+
+
+def test_an_engine_that_needs_all_gets_nothing_less():
+    drive = Drive(needs_all=True)
+    drive.run(1_000, *Drive.SENSORS)
+    assert drive.run(5_000, 'camera_front', 'lidar') == []
+    assert drive.results[-1].reason.startswith('camera_left: no message within 50 ms')
+    assert drive.run(200, *Drive.SENSORS)[0] == ('camera_front', 'left front lidar')
+
+
+@pytest.mark.parametrize('needs_all', [True, False])
+def test_a_sensor_that_is_not_read_is_neither_awaited_nor_decoded(needs_all):
+    drive = Drive(read=['camera_front'], needs_all=needs_all)
+
+    def broken():
+        raise ValueError('camera_left: encoding foo')
+
+    drive.assembler.add_sensor('camera_left', START, broken)
+    frames = drive.run(1_000, 'camera_front')
+    assert set(frames) == {('camera_front', 'front')}
+    assert len(frames) == 10
+
+
+@pytest.mark.parametrize('needs_all', [True, False])
+def test_an_engine_that_reads_no_sensor_plans_on_the_anchors_stamps(needs_all):
+    drive = Drive(read=[], needs_all=needs_all)
+    assert set(drive.run(1_000, 'camera_front', 'lidar')) == {('camera_front', '')}
+    frames = drive.run(2_000, 'lidar')
+    assert set(frames) == {('lidar', '')}
+    assert len(frames) >= 17
+
+
+def test_an_anchor_that_is_not_read_is_replaced_even_where_all_that_is_read_is_needed():
+    drive = Drive(anchor='lidar', read=['camera_left', 'camera_front'], needs_all=True)
+    assert set(drive.run(1_000, *Drive.SENSORS)) == {('lidar', 'left front')}
+    assert set(drive.run(1_000, 'camera_left', 'camera_front')) == {('camera_left', 'left front')}
+    assert drive.run(1_000, 'lidar', 'camera_left') == []
+
+
+def test_a_sensor_that_is_not_read_does_not_become_the_anchor():
+    drive = Drive(read=['camera_front', 'lidar'])
+    drive.run(1_000, *Drive.SENSORS)
+    assert drive.run(1_000, 'camera_left') == []
+    assert set(drive.run(1_000, *Drive.SENSORS)) == {('camera_front', 'front lidar')}
+
+
+def test_the_stamps_of_an_unread_anchor_alone_make_no_input():
+    drive = Drive(anchor='lidar', read=['camera_left', 'camera_front'])
+    drive.run(1_000, *Drive.SENSORS)
+    assert drive.run(2_000, 'lidar') == []
+    assert 'camera_left: no message' in drive.results[-1].reason
+    assert 'camera_front: no message' in drive.results[-1].reason

@@ -17,7 +17,7 @@
 import threading
 
 import numpy as np
-from pair_drive_ros.core.frames import DrivingCommand, EgoState, PlannerInput
+from pair_drive_ros.core.frames import CameraImage, DrivingCommand, EgoState, PlannerInput
 from pair_drive_ros.core.geometry import constant_turn_rate_motion
 from pair_drive_ros.core.trajectory import Trajectory
 from pair_drive_ros.planning.checks import TrajectoryLimits
@@ -30,7 +30,8 @@ import pytest
 class ScriptedEngine(Engine):
     """Answers each input with what the test put in, or raises it."""
 
-    name, degraded_reason, model_hash, device = 'scripted', None, 'none', 'cpu'
+    name, model_hash, trained_on, device = 'scripted', 'none', 'none', 'cpu'
+    sensors, needs_every_sensor = None, True
 
     def __init__(self):
         self.answer = constant_turn_rate_motion(8.0, 0.0, 0.5 * np.arange(1, 9))
@@ -47,6 +48,9 @@ class ScriptedEngine(Engine):
             raise self.answer
         return Trajectory(frame.stamp_ns, self.answer)
 
+    def degraded_reason(self, frame):
+        return 'in the dark' if frame.lidar is None and frame.cameras else None
+
     def close(self):
         pass
 
@@ -61,9 +65,12 @@ class Bench:
         self.planner = Planner(self.engine, TrajectoryLimits(), FallbackLimits(),
                                self.changes.append, lambda: self.now_s)
 
-    def plan(self, stamp_ns=1):
+    def plan(self, stamp_ns=1, cameras=()):
         ego = EgoState(stamp_ns, np.zeros(3), np.array([8.0, 0.0]), yaw_rate=0.1)
-        return self.planner.plan(PlannerInput(stamp_ns, ego, DrivingCommand.STRAIGHT, {}, None))
+        images = {name: CameraImage(name, stamp_ns, np.zeros((2, 2, 3), np.uint8))
+                  for name in cameras}
+        return self.planner.plan(
+            PlannerInput(stamp_ns, ego, DrivingCommand.STRAIGHT, images, None))
 
 
 @pytest.fixture
@@ -77,6 +84,12 @@ def test_a_good_plan_goes_out_with_its_story(bench):
     assert (plan.winner, plan.state, plan.reason) == ('scripted', PlannerState.NORMAL, '')
     assert plan.candidates == {'scripted': plan.trajectory}
     assert {'il', 'checks'} <= set(plan.milliseconds)
+
+
+def test_the_engine_says_of_each_input_whether_its_plan_is_degraded(bench):
+    states = [(plan.state.value, plan.reason)
+              for plan in (bench.plan(1), bench.plan(2, ('front',)), bench.plan(3))]
+    assert states == [('NORMAL', ''), ('DEGRADED', 'in the dark'), ('NORMAL', '')]
 
 
 def test_the_kinematic_engine_continues_the_motion_and_is_degraded():

@@ -14,20 +14,23 @@
 
 """The engine that runs a checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pair_drive_ros.core.timing import StageTimer
 from pair_drive_ros.core.trajectory import TrajectoryError
+from pair_drive_ros.models.architectures import ArchitectureError
 from pair_drive_ros.models.checkpoint import CheckpointError, save_checkpoint, TrainingRecord
 from pair_drive_ros.models.features import transfuser_features
 from pair_drive_ros.models.policy import FeatureError, ImitationPolicy, TensorSpec
+from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.planning.torch_engine import TorchEngine, TorchEngineError
 import pytest
-from tiny_network import noise_frame, tiny_transfuser
+from tiny_network import noise_frame, TINY, tiny_transfuser
 import torch
 
 RECORD = TrainingRecord('noise', 0, 'abc1234')
+COASTING = f'{__name__}:Coasting'
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,6 @@ class CoastingConfig:
 class Coasting(ImitationPolicy):
     """A user's policy: a plain function of the ego status."""
 
-    architecture = 'coasting'
     config_class = CoastingConfig
     feature_spec = {'status_feature': TensorSpec((8,))}
 
@@ -49,6 +51,28 @@ class Coasting(ImitationPolicy):
         times = 0.5 * torch.arange(1, 9)
         x = self.config.keep * features['status_feature'][:, 4:5] * times
         return torch.stack([x, 0 * x, 0 * x], dim=-1)
+
+
+class FourPoses(Coasting):
+    """A user's policy that plans too short."""
+
+    def plan(self, features):
+        """Leave out the second half."""
+        return super().plan(features)[:, :4]
+
+
+class Unfinished(Coasting):
+    """A user's policy whose specification and plan do not fit."""
+
+    feature_spec = {'status_feature': TensorSpec((4,))}
+
+
+class Demanding(Coasting):
+    """A user's policy that has no default configuration."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.keep = config.keep
 
 
 @pytest.fixture
@@ -84,25 +108,75 @@ def test_the_engine_says_what_it_runs(tmp_path, network):
     assert engine.name == 'transfuser'
     assert engine.model_hash == card.model_hash
     assert engine.device == 'cpu'
-    assert engine.degraded_reason is None
+    assert engine.trained_on == 'noise'
+    assert engine.sensors == ('left', 'front', 'right', 'lidar')
+    assert engine.needs_every_sensor
+    assert engine.degraded_reason(noise_frame()) is None
 
 
 def test_a_users_policy_runs_on_the_sensors_it_asks_for(tmp_path):
     path = tmp_path / 'coasting.safetensors'
     save_checkpoint(path, Coasting(CoastingConfig(keep=0.5)), RECORD)
-    engine = TorchEngine(path, policy_class=Coasting)
+    engine = TorchEngine(path, policy=COASTING)
     engine.warm_up()
-    trajectory = engine.plan(noise_frame(cameras=(), lidar=False), StageTimer())
+    blind = noise_frame(cameras=(), lidar=False)
+    trajectory = engine.plan(blind, StageTimer())
     np.testing.assert_allclose(trajectory.poses[:, 0], 2.5 * trajectory.times_s)
+    assert engine.sensors == ()
+    assert engine.degraded_reason(blind) is None
 
 
-def test_without_a_checkpoint_there_is_no_engine(tmp_path, checkpoint):
-    with pytest.raises(TypeError):
-        TorchEngine()
+def test_a_policy_without_weights_needs_no_checkpoint():
+    engine = TorchEngine(None, policy=COASTING)
+    engine.warm_up()
+    trajectory = engine.plan(noise_frame(), StageTimer())
+    np.testing.assert_allclose(trajectory.poses[:, 0], 5.0 * trajectory.times_s)
+    assert (engine.name, engine.model_hash, engine.trained_on) == (COASTING, 'none', 'none')
+
+
+def test_a_network_that_knows_its_sensors_plans_without_some_and_says_so(tmp_path):
+    path = tmp_path / 'policy.safetensors'
+    save_checkpoint(path, Transfuser(replace(TINY, sensor_validity=True)), RECORD)
+    engine = TorchEngine(path)
+    assert not engine.needs_every_sensor
+    front_only = noise_frame(cameras=('front',), lidar=False)
+    assert engine.plan(front_only, StageTimer()).poses.shape == (8, 3)
+    assert engine.degraded_reason(front_only) == 'plans without left, right, lidar'
+    assert engine.degraded_reason(noise_frame()) is None
+
+
+def test_a_camera_only_network_does_not_miss_the_lidar(tmp_path):
+    path = tmp_path / 'policy.safetensors'
+    save_checkpoint(path, Transfuser(replace(TINY, lidar=False)), RECORD)
+    engine = TorchEngine(path)
+    assert engine.sensors == ('left', 'front', 'right')
+    assert engine.degraded_reason(noise_frame(lidar=False)) is None
+
+
+@pytest.mark.parametrize(('policy', 'error', 'text'), [
+    ('transfuser', TorchEngineError, 'transfuser has weights'),
+    (f'{__name__}:Demanding', TorchEngineError, 'Demanding cannot be built'),
+    ('', ArchitectureError, 'there is no policy'),
+    ('tree_sampler', ArchitectureError, "there is no policy 'tree_sampler'"),
+    (f'{__name__}:Nowhere', ArchitectureError, 'has no Nowhere')])
+def test_a_policy_that_cannot_do_without_a_checkpoint_is_named(policy, error, text):
+    with pytest.raises(error, match=text):
+        TorchEngine(None, policy=policy)
+
+
+@pytest.mark.parametrize(('policy', 'text'), [
+    ('FourPoses', r'expected a plan \[1, 8, 3\], got \[1, 4, 3\]'),
+    ('Unfinished', 'cannot plan on features as its feature_spec describes them')])
+def test_a_users_policy_that_plans_nonsense_is_found_before_it_drives(policy, text):
+    with pytest.raises(TorchEngineError, match=text):
+        TorchEngine(None, policy=f'{__name__}:{policy}').warm_up()
+
+
+def test_a_checkpoint_that_is_not_there_or_anothers_is_refused(tmp_path, checkpoint):
     with pytest.raises(CheckpointError, match='cannot be read'):
-        TorchEngine(tmp_path / 'absent.safetensors')
-    with pytest.raises(CheckpointError, match="'transfuser', not 'coasting'"):
-        TorchEngine(checkpoint, policy_class=Coasting)
+        TorchEngine(tmp_path / 'absent.safetensors', policy='transfuser')
+    with pytest.raises(CheckpointError, match=f"'transfuser', not '{COASTING}'"):
+        TorchEngine(checkpoint, policy=COASTING)
 
 
 def test_a_missing_sensor_is_an_error_not_a_guess(checkpoint):

@@ -26,16 +26,19 @@ from pathlib import Path
 import re
 
 from pair_drive_ros.scoring import Protocol
+from pair_drive_training.data.cache import CacheError
 from pair_drive_training.data.cache_builder import BuildReport, CacheBuilder
 from pair_drive_training.data.chunks import ERRORS_FILE
 from pair_drive_training.data.navsim_recipe import Maps, NavsimRecipe
 from pair_drive_training.data.scene_filter import load_filter
+from pair_drive_training.data.transfuser_scene import FEATURE_SIZES, FEATURES, FEATURES_MINI
 
 BOTH = 'both'
+FEATURE_KINDS = {'full': (FEATURES,), 'mini': (FEATURES_MINI,), BOTH: tuple(FEATURE_SIZES)}
 ALL_SCENES = 'all scenes'
 # What differs between reasons of one sort: paths, tokens, numbers.
 PARTICULARS = re.compile(r'\S*/\S*|[0-9a-f]{8,}|[-0-9.]+')
-COLUMNS = '{:<12} {:>9} {:>9} {:>9} {:>10} {:>9}'
+COLUMNS = '{:<14} {:>9} {:>9} {:>9} {:>10} {:>9}'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="nuPlan's maps: the folder of nuplan-maps-v1.0.json")
     parser.add_argument('--sensors', metavar='DIR', type=_path,
                         help='sensor blobs; adds features and targets of the network')
+    parser.add_argument('--features', choices=list(FEATURE_KINDS), default='full',
+                        help='which networks the features are for, with --sensors')
     parser.add_argument('--tokens', metavar='FILE', type=Path,
                         help="the devkit's scene filter or split (.yaml), or a list of tokens "
                              '(.txt, .json); without it all scenes of 4 + 10 frames')
@@ -64,14 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build the cache; return 0 when it is complete, 1 when scenes are missing or failed."""
+    if options.sensors is None and options.features != 'full':
+        raise CacheError(f'--features {options.features}: features are made from sensor blobs; '
+                         'name their folder (--sensors)')
     protocols = [protocol for protocol in Protocol
                  if options.protocol in (protocol.value, BOTH)]
     recipe = NavsimRecipe(
         options.logs, Maps(options.maps, options.out / 'maps'),
         load_filter(options.tokens),
         ALL_SCENES if options.tokens is None else options.tokens.name, protocols,
-        sensors=options.sensors, synthetic=options.synthetic,
-        synthetic_sensors=options.synthetic_sensors)
+        sensors=options.sensors, features=FEATURE_KINDS[options.features],
+        synthetic=options.synthetic, synthetic_sensors=options.synthetic_sensors)
     report = CacheBuilder(options.out, recipe, options.processes).run()
     print('\n'.join(_summary(report, options.out)))
     return 0 if report.whole else 1

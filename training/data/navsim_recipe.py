@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pair_drive_ros.models.features import FEATURE_VERSION
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data.cache import CacheHeader
 from pair_drive_training.data.city_map import CityMap
@@ -40,9 +41,9 @@ from pair_drive_training.data.scene_filter import SceneFilter, scenes_of_log
 from pair_drive_training.data.shards import stack_records
 from pair_drive_training.data.synthetic_scene import read_synthetic_scene
 from pair_drive_training.data.targets import scene_targets
-from pair_drive_training.data.transfuser_scene import scene_features
+from pair_drive_training.data.transfuser_scene import FEATURE_SIZES, FEATURES, scene_features
 
-FEATURES, TARGETS = 'features', 'targets'
+TARGETS = 'targets'
 SYNTHETIC_LOG = 'synthetic'
 # A job reads as many pickles as a chunk has scenes.
 SYNTHETIC_FILES = 64
@@ -93,19 +94,24 @@ class RecordStage:
 
 
 class FeatureStage:
-    """The network's features, from the sensors' files."""
+    """
+    The networks' features, from the sensors' files.
 
-    kinds: Mapping[str, int] = {FEATURES: 1}
+    The class knows all kinds of them, a stage makes those it is asked for.
+    """
+
+    kinds: Mapping[str, int] = dict.fromkeys(FEATURE_SIZES, FEATURE_VERSION)
     of_synthetic = True
 
-    def __init__(self, sensors: Path, synthetic_sensors: Path):
+    def __init__(self, kinds: Sequence[str], sensors: Path, synthetic_sensors: Path):
+        self.kinds = dict.fromkeys(kinds, FEATURE_VERSION)
         self._sensors = sensors
         self._synthetic_sensors = synthetic_sensors
 
     def make(self, scene: SceneFrames, wanted: Sequence[str]) -> dict[str, Any]:
-        """Read the current frame's sensors."""
+        """Read the current frame's sensors, once for all kinds."""
         root = self._synthetic_sensors if scene.synthetic else self._sensors
-        return {FEATURES: scene_features(scene, root)}
+        return scene_features(scene, root, wanted)
 
     def pack(self, kind: str, records: Sequence[Any]) -> dict[str, np.ndarray]:
         """Stack the features."""
@@ -139,6 +145,7 @@ class NavsimRecipe:
     :param scene_filter: which scenes are asked for; ``split`` its name
     :param protocols: whose records are made
     :param sensors: folder of the sensor blobs; None: no features and no targets
+    :param features: kinds of features that are made
     :param synthetic: folder of the pickles of synthetic scenes
     :param synthetic_sensors: their sensor blobs
     :raises MapError: when there is no index of maps
@@ -148,7 +155,8 @@ class NavsimRecipe:
 
     def __init__(self, logs: Path, maps: Maps, scene_filter: SceneFilter, split: str,
                  protocols: Sequence[Protocol], *, sensors: Path | None = None,
-                 synthetic: Path | None = None, synthetic_sensors: Path | None = None):
+                 features: Sequence[str] = (FEATURES,), synthetic: Path | None = None,
+                 synthetic_sensors: Path | None = None):
         self._logs = logs
         self._maps = maps
         self._filter = scene_filter
@@ -160,7 +168,7 @@ class NavsimRecipe:
         if Protocol.NAVSIM_V2 in protocols:
             self.stages.append(RecordStage([TRAFFIC], maps))
         if sensors is not None:
-            self.stages += [FeatureStage(sensors, synthetic_sensors or sensors),
+            self.stages += [FeatureStage(features, sensors, synthetic_sensors or sensors),
                             TargetStage(maps)]
         self.header = CacheHeader({kind: version for stage in self.stages
                                    for kind, version in stage.kinds.items()},

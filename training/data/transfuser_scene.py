@@ -12,43 +12,65 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The network's features of a logged scene, small enough to be stored for a whole dataset."""
+"""
+The network's features of a logged scene, small enough to be stored for a whole dataset.
 
-from collections.abc import Mapping
+They are stored in the sizes of the full networks and of the mini ones. A smaller image cannot be
+made of a stored one: resizing an image twice gives other pixels than the car's one resizing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pair_drive_ros.core.frames import DrivingCommand, EgoState
 from pair_drive_ros.models.features import (
     CAMERA_FEATURE,
-    histogram_from_counts,
-    image_from_pixels,
+    column_places,
+    LIDAR,
     lidar_counts,
     LIDAR_FEATURE,
+    LIDAR_MAX_COUNT,
+    MAX_PIXEL,
+    sensors_of,
     status,
     STATUS_FEATURE,
+    STITCHED_CAMERAS,
     stitched_pixels,
+    transfuser_spec,
+    VALIDITY_FEATURE,
 )
-from pair_drive_training.data.frames import Frame, LogError, SceneFrames
+from pair_drive_ros.models.policy import FeatureSpec, TensorSpec
+from pair_drive_training.data.cache import Cache, CacheError
+from pair_drive_training.data.frames import LogError, SceneFrames
+from pair_drive_training.data.records import SCENES
 from pair_drive_training.data.sensors import camera_record, read_camera, read_lidar
 import torch
 
 SCENE_CAMERAS = ('CAM_L0', 'CAM_F0', 'CAM_R0')
 """NAVSIM's names of the left, front and right view."""
 
+FEATURES, FEATURES_MINI = 'features', 'features_mini'
+FEATURE_SIZES = {FEATURES: (256, 1024, 256), FEATURES_MINI: (128, 512, 128)}
+"""Kinds of stored features: rows and columns of the image, LiDAR bins along each side."""
 
-def scene_features(scene: SceneFrames, sensors_root: Path) -> dict[str, np.ndarray]:
+_STORED_TYPES = {CAMERA_FEATURE: np.uint8, LIDAR_FEATURE: np.uint8, STATUS_FEATURE: np.float32}
+
+
+def scene_features(scene: SceneFrames, sensors_root: Path,
+                   kinds: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
     """
-    Read the current frame's sensors and build what :func:`as_features` scales.
+    Read the current frame's sensors once and build what :func:`as_features` scales, by kind.
 
-    ``camera_feature`` uint8 [3, 256, 1024], RGB; ``lidar_feature`` uint8 [1, 256, 256], points in
-    a cell, 5 at most; ``status_feature`` float32 [8]. Nothing is lost: the scaled values have no
-    more levels than these.
+    ``camera_feature`` uint8 [3, rows, columns], RGB; ``lidar_feature`` uint8 [1, bins, bins],
+    points in a cell, 5 at most; ``status_feature`` float32 [8]. Nothing is lost: the scaled
+    values have no more levels than these.
 
     As in the devkit the sweep is binned in the frame it is stored in, the LiDAR's, as if that
     were the ego frame: ``lidar2ego`` is not applied.
 
     :param sensors_root: the folder with the logs' folders, or the one above its splits
+    :param kinds: of ``FEATURE_SIZES``
     :raises SensorError: when an image or the sweep is missing or unusable
     :raises PointCloudFileError: when the sweep is truncated or of another format
     :raises LogError: when the driving command is not one of the four
@@ -56,29 +78,110 @@ def scene_features(scene: SceneFrames, sensors_root: Path) -> dict[str, np.ndarr
     frame = scene.now
     left, front, right = (read_camera(sensors_root, camera_record(frame, name))
                           for name in SCENE_CAMERAS)
-    sweep = read_lidar(sensors_root, frame)
-    ego = EgoState(frame.time_us * 1000, frame.pose, frame.velocity, frame.acceleration)
-    return {CAMERA_FEATURE: np.ascontiguousarray(stitched_pixels(left, front, right)),
-            LIDAR_FEATURE: lidar_counts(sweep.T),
-            STATUS_FEATURE: status(ego, _command(frame, scene.log_name))}
+    points = read_lidar(sensors_root, frame).T
+    ego = _status(frame.velocity, frame.acceleration, frame.command,
+                  f'{scene.log_name}, frame {frame.token}')
+    features = {}
+    for kind in kinds:
+        height, width, bins = FEATURE_SIZES[kind]
+        pixels = stitched_pixels(left, front, right, height, width)
+        features[kind] = {CAMERA_FEATURE: np.ascontiguousarray(pixels),
+                          LIDAR_FEATURE: lidar_counts(points, bins),
+                          STATUS_FEATURE: ego}
+    return features
 
 
-def as_features(stored: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+def features_kind(spec: FeatureSpec) -> str:
     """
-    Scale stored features to what ``transfuser_features`` builds, bit by bit.
+    Name the kind of record that holds a policy's features, by the sizes it was built for.
 
-    :param stored: arrays of :func:`scene_features`, of one scene or stacked [B, ...]; the tensors
-        have the same shapes
+    A policy that reads the status alone finds it in ``scenes``, which needs no sensor data.
+
+    :param spec: the policy's ``feature_spec``
+    :raises CacheError: when no kind holds features of these names and sizes
     """
-    arrays = {CAMERA_FEATURE: image_from_pixels(stored[CAMERA_FEATURE]),
-              LIDAR_FEATURE: histogram_from_counts(stored[LIDAR_FEATURE]),
-              STATUS_FEATURE: np.array(stored[STATUS_FEATURE])}
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    for kind, size in FEATURE_SIZES.items():
+        offered = {**transfuser_spec(*size),
+                   VALIDITY_FEATURE: TensorSpec((len(sensors_of(spec)),))}
+        if all(offered.get(name) == expected for name, expected in spec.items()):
+            return kind if sensors_of(spec) else SCENES
+    read = ', '.join(f'{name} {list(expected.shape)}' for name, expected in spec.items())
+    held = '; '.join(
+        f'{kind}: ' + ', '.join(f'{name} {list(offered.shape)}'
+                                for name, offered in transfuser_spec(*size).items())
+        for kind, size in FEATURE_SIZES.items())
+    raise CacheError(f'the policy reads {read}, but a cache holds other features ({held}) and '
+                     f'{VALIDITY_FEATURE}, one number a sensor; configure the policy with the '
+                     'sizes of one of these kinds (image_height, image_width, lidar_bins)')
 
 
-def _command(frame: Frame, log_name: str) -> DrivingCommand:
-    if sorted(frame.command) != [0, 0, 0, 1]:
-        raise LogError(f'{log_name}, frame {frame.token}: the driving command is '
-                       f'{frame.command.tolist()}, not one of left, straight, right and unknown; '
-                       'leave the scene out')
-    return DrivingCommand(int(np.argmax(frame.command)))
+def read_features(cache: Cache, tokens: Sequence[str],
+                  spec: FeatureSpec) -> dict[str, np.ndarray]:
+    """
+    Copy what :func:`as_features` needs of many scenes, stacked [B, ...], out of the shards.
+
+    :param spec: the policy's ``feature_spec``; features that it does not name are not read
+    :raises CacheError: when the cache lacks a scene or the kind of features
+    :raises ShardError: when a shard is damaged
+    :raises LogError: when the driving command of a scene is not one of the four
+    """
+    kind = features_kind(spec)
+    stored = {name: np.empty((len(tokens), *spec[name].shape), dtype)
+              for name, dtype in _STORED_TYPES.items() if name in spec}
+    for row, token in enumerate(tokens):
+        arrays, index = cache.shard_of(kind, token)
+        if kind == SCENES:
+            arrays = {STATUS_FEATURE: _recorded_status(arrays, index)[None]}
+            index = 0
+        for name, rows in stored.items():
+            rows[row] = arrays[name][index]
+    return stored
+
+
+def as_features(stored: Mapping[str, np.ndarray | torch.Tensor], spec: FeatureSpec,
+                missing: Collection[str] = ()) -> dict[str, torch.Tensor]:
+    """
+    Scale stored features to what ``transfuser_features`` builds of a frame, bit by bit.
+
+    :param stored: arrays of :func:`scene_features`, or tensors of any device, of one scene or
+        stacked [B, ...]; what is returned has the same shapes and device
+    :param spec: the policy's ``feature_spec``, which names the features that are made
+    :param missing: sensors to take away, as if the frame had been without them: their place is
+        zero and marked invalid
+    """
+    features = {name: torch.as_tensor(stored[name]).float() for name in _STORED_TYPES
+                if name in spec}
+    if CAMERA_FEATURE in spec:
+        image = features[CAMERA_FEATURE] = features[CAMERA_FEATURE] / MAX_PIXEL
+        for name, place in zip(STITCHED_CAMERAS, column_places(image.shape[-1]), strict=True):
+            if name in missing:
+                image[..., place] = 0.0
+    if LIDAR_FEATURE in spec:
+        features[LIDAR_FEATURE] = features[LIDAR_FEATURE] / LIDAR_MAX_COUNT
+        if LIDAR in missing:
+            features[LIDAR_FEATURE].zero_()
+    if STATUS_FEATURE in spec:
+        features[STATUS_FEATURE] = features[STATUS_FEATURE].clone()
+    if VALIDITY_FEATURE in spec:
+        name, feature = next(iter(features.items()))
+        there = feature.new_tensor([sensor not in missing for sensor in sensors_of(spec)])
+        scenes = feature.shape[:-len(spec[name].shape)]
+        features[VALIDITY_FEATURE] = there.expand(*scenes, -1).clone()
+    return features
+
+
+def _recorded_status(arrays: Mapping[str, np.ndarray], index: int) -> np.ndarray:
+    """Build the status from a record of ``scenes``, whose last past frame is the current one."""
+    velocity, acceleration, command = (arrays[name][index, -1]
+                                       for name in ('velocity', 'acceleration', 'command'))
+    return _status(velocity, acceleration, command,
+                   f'{arrays["log_name"][index]}, frame {arrays["token"][index]}')
+
+
+def _status(velocity: np.ndarray, acceleration: np.ndarray, command: np.ndarray,
+            where: str) -> np.ndarray:
+    if sorted(command) != [0, 0, 0, 1]:
+        raise LogError(f'{where}: the driving command is {command.astype(int).tolist()}, not one '
+                       'of left, straight, right and unknown; leave the scene out')
+    return status(EgoState(0, np.zeros(3), velocity, acceleration),
+                  DrivingCommand(int(np.argmax(command))))

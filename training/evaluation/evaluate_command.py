@@ -29,6 +29,7 @@ import tempfile
 
 import numpy as np
 from pair_drive_ros.core.files import written_whole
+from pair_drive_ros.models.features import LIDAR, STITCHED_CAMERAS
 from pair_drive_ros.scoring.protocol import Protocol
 from pair_drive_ros.scoring.scenes import ScoringScenes
 from pair_drive_training.data.cache import Cache
@@ -44,7 +45,13 @@ from pair_drive_training.evaluation.one_stage import (
     Scores,
 )
 from pair_drive_training.evaluation.plans_file import PlansFile, PlansFileError
-from pair_drive_training.evaluation.policies import find_policy, plan_scenes, POLICIES
+from pair_drive_training.evaluation.policies import (
+    find_policy,
+    NetworkPolicy,
+    plan_scenes,
+    Policy,
+    policy_names,
+)
 from pair_drive_training.evaluation.report import page
 from pair_drive_training.evaluation.summary import (
     summarise,
@@ -57,6 +64,8 @@ from pair_drive_training.evaluation.two_stage import (
     evaluate_two_stage,
     mapping_entries,
 )
+
+SENSORS = (*STITCHED_CAMERAS, LIDAR)
 
 
 class EvaluationError(ValueError):
@@ -89,11 +98,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder that the command "cache" built')
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--policy', metavar='NAME',
-                        help=f'{", ".join(POLICIES)}, or the path of a checkpoint '
-                             '(.safetensors)')
+                        help=f'{", ".join(policy_names())}; the path of a checkpoint '
+                             '(.safetensors); or the import path package.module:Class of a '
+                             'policy without weights')
     source.add_argument('--plans', type=Path, metavar='PLANS.npz',
                         help='plans [K, 8, 3] by token: x m, y m, heading rad every 0.5 s in the '
                              "scene's ego frame")
+    parser.add_argument('--architecture', metavar='IMPORT_PATH', default='',
+                        help='your own class package.module:Class, where a checkpoint is of it')
+    parser.add_argument('--without', nargs='+', metavar='SENSOR', default=(),
+                        choices=SENSORS,
+                        help=f'sensors to take away from the policy: {", ".join(SENSORS)}')
     parser.add_argument('--protocol', required=True, choices=[p.value for p in Protocol],
                         help='whose score: PDMS of devkit v1.1, or EPDMS of devkit v2.2')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
@@ -112,6 +127,9 @@ def run(options: argparse.Namespace) -> int:
     if options.two_stage and (protocol is not Protocol.NAVSIM_V2 or options.tokens):
         raise EvaluationError('--two-stage belongs to --protocol navsim_v2 and names the scenes '
                               'itself: leave --tokens out')
+    if options.plans and (options.without or options.architecture):
+        raise EvaluationError('--without and --architecture are about a policy: leave them out '
+                              'with --plans')
     cache = Cache.open(options.cache)
     _check_writable(options.out)
     outcome = (_two_stage(options, cache) if options.two_stage
@@ -156,8 +174,8 @@ def _one_stage(options: argparse.Namespace, cache: Cache, protocol: Protocol) ->
     previous = previous_tokens(heads[token] for token in plans.by_token)
     scores = score_scenes(heads, plans.by_token, previous, scenes, protocol,
                           {**absent, **plans.failures})
-    return Outcome(scores, summarise(scores, _source(options), plans.unknown), plans.by_token,
-                   scenes)
+    return Outcome(scores, summarise(scores, _source(options), plans.unknown,
+                                     _without(options)), plans.by_token, scenes)
 
 
 def _two_stage(options: argparse.Namespace, cache: Cache) -> Outcome:
@@ -179,7 +197,8 @@ def _two_stage(options: argparse.Namespace, cache: Cache) -> Outcome:
                                np.stack([plans.by_token[token][0] for token in tokens]))
 
     scores, result = evaluate_two_stage(entries, heads, plans.by_token, plans.failures, scenes)
-    summary = summarise_two_stage(scores, result, _source(options), plans.unknown)
+    summary = summarise_two_stage(scores, result, _source(options), plans.unknown,
+                                  _without(options))
     return Outcome(scores, summary, plans.by_token, scenes, result.weights)
 
 
@@ -197,7 +216,7 @@ def _heads(cache: Cache, tokens: Sequence[str], *kinds: str) -> dict[str, SceneH
 def _plans(options: argparse.Namespace, cache: Cache, protocol: Protocol,
            tokens: Sequence[str]) -> Plans:
     if options.policy:
-        return Plans(*plan_scenes(find_policy(options.policy), cache, protocol, tokens))
+        return Plans(*plan_scenes(_policy(options, cache), cache, protocol, tokens))
     plans, failures = {}, {}
     with PlansFile(options.plans) as file:
         for token in tokens:
@@ -208,8 +227,20 @@ def _plans(options: argparse.Namespace, cache: Cache, protocol: Protocol,
         return Plans(plans, failures, sorted(file.tokens - set(cache.tokens(SCENES))))
 
 
+def _policy(options: argparse.Namespace, cache: Cache) -> Policy:
+    policy = find_policy(options.policy, options.architecture, options.without)
+    if isinstance(policy, NetworkPolicy):
+        # A cache without this kind is refused here; later it would be a failure in every scene.
+        cache.tokens(policy.kind)
+    return policy
+
+
 def _source(options: argparse.Namespace) -> str:
     return options.policy or str(options.plans)
+
+
+def _without(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(name for name in SENSORS if name in options.without)
 
 
 def _check_writable(folder: Path) -> None:

@@ -12,20 +12,22 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Policies by name, and trained ones by the path of their checkpoint."""
+"""Policies by name: those that need no network, checkpoints, and classes of a user's own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 import typing
 from typing import Any
 
 import numpy as np
 from pair_drive_ros.core.trajectory import PLAN_POSES, PLAN_STEP_S
-from pair_drive_ros.models.checkpoint import load_checkpoint, WEIGHTS_SUFFIX
-from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models import architectures
+from pair_drive_ros.models.checkpoint import WEIGHTS_SUFFIX
+from pair_drive_ros.models.features import sensors_of, VALIDITY_FEATURE
+from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.scoring.protocol import Protocol
+from pair_drive_training.data.cache import Cache
 from pair_drive_training.data.records import reference_plan
-from pair_drive_training.data.transfuser_scene import as_features
+from pair_drive_training.data.transfuser_scene import as_features, features_kind, read_features
 from pair_drive_training.evaluation.batches import work_in_batches
 from pair_drive_training.evaluation.plans_file import checked_plans
 import torch
@@ -88,19 +90,76 @@ POLICIES: dict[str, Policy] = {'human': human, 'pdm_closed': pdm_closed,
                                'constant_velocity': constant_velocity}
 
 
-def find_policy(name: str) -> Policy:
+class NetworkPolicy:
     """
-    Return the policy of a name, or that of a checkpoint's weights file.
+    A network that plans from the features of a cache.
 
-    :raises PolicyError: when there is no policy of that name
-    :raises CheckpointError: when the checkpoint cannot be loaded
+    ``kind`` is the kind of record it reads, ``without`` the sensors that are taken away from it.
+
+    :raises PolicyError: when the network cannot do without these sensors, or never reads them
+    :raises CacheError: when no cache holds features of the network's sizes
     """
+
+    def __init__(self, network: ImitationPolicy, without: Sequence[str] = ()):
+        spec = network.feature_spec
+        self.kind = features_kind(spec)
+        self.without = tuple(name for name in sensors_of(spec) if name in without)
+        self._network = network
+        unread = [name for name in without if name not in sensors_of(spec)]
+        if unread:
+            raise PolicyError(f'without {", ".join(unread)}: the policy never reads it, but '
+                              f'{", ".join(sensors_of(spec)) or "no sensor"}; leave it out of '
+                              '--without')
+        if without and VALIDITY_FEATURE not in spec:
+            raise PolicyError(f'without {", ".join(without)}: the policy needs every one of its '
+                              f'sensors ({", ".join(sensors_of(spec))}), for nothing tells it '
+                              f'that one is missing (no {VALIDITY_FEATURE}); evaluate one with '
+                              'sensor_validity')
+        if without and self.without == sensors_of(spec):
+            raise PolicyError(f'without {", ".join(without)}: no sensor would be left; the policy '
+                              'needs one at least')
+
+    @torch.no_grad()
+    def __call__(self, cache: Cache, _protocol: Protocol, tokens: Sequence[str]) -> np.ndarray:
+        """Plan [N, 8, 3] in the scenes of N tokens."""
+        spec = self._network.feature_spec
+        features = as_features(read_features(cache, tokens, spec), spec, self.without)
+        return self._network.plan(features).numpy()
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names of all policies that are there: the built-in ones and the checkpoints that ship."""
+    return *POLICIES, *_shipped()
+
+
+def find_policy(name: str, architecture: str = '', without: Sequence[str] = ()) -> Policy:
+    """
+    Return a policy by its name, a checkpoint's weights file, or the import path of its class.
+
+    :param architecture: import path of the class of a user's checkpoint
+    :param without: sensors to take away from the policy, of ``left``, ``front``, ``right`` and
+        ``lidar``
+    :raises PolicyError: when there is no such policy, or not without these sensors
+    :raises ArchitectureError: when a class cannot be imported or is no policy
+    :raises CheckpointError: when the checkpoint cannot be loaded
+    :raises CacheError: when no cache holds features of the network's sizes
+    """
+    is_checkpoint = name.endswith(WEIGHTS_SUFFIX) or name in _shipped()
+    if architecture and not is_checkpoint:
+        raise PolicyError(f'{name}: an architecture is named ({architecture}), but this is no '
+                          'checkpoint; leave --architecture out')
     if name in POLICIES:
+        if without:
+            raise PolicyError(f'{name}: reads no sensor, so none can be taken away; leave '
+                              '--without out')
         return POLICIES[name]
-    if name.endswith(WEIGHTS_SUFFIX):
-        return _checkpoint_policy(Path(name))
-    raise PolicyError(f'there is no policy {name!r}; name one of {", ".join(POLICIES)}, or a '
-                      f'checkpoint ending in {WEIGHTS_SUFFIX}')
+    if is_checkpoint:
+        return NetworkPolicy(_trained_policy(name, architecture), without)
+    if ':' in name:
+        return NetworkPolicy(_untrained_policy(name), without)
+    raise PolicyError(f'there is no policy {name!r}; name one of {", ".join(policy_names())}, a '
+                      f'checkpoint ending in {WEIGHTS_SUFFIX}, or your own class by its import '
+                      'path package.module:Class')
 
 
 def plan_scenes(policy: Policy, cache: Records, protocol: Protocol, tokens: Sequence[str]
@@ -120,14 +179,19 @@ def plan_scenes(policy: Policy, cache: Records, protocol: Protocol, tokens: Sequ
     return plans, failures
 
 
-def _checkpoint_policy(path: Path) -> Policy:
-    network, _ = load_checkpoint(path, Transfuser)
+def _shipped() -> list[str]:
+    return sorted(path.stem for path in architectures.CHECKPOINTS.glob(f'*{WEIGHTS_SUFFIX}'))
 
-    @torch.no_grad()
-    def plan(cache: Records, _protocol: Protocol, tokens: Sequence[str]) -> np.ndarray:
-        stored = [cache.read('features', token) for token in tokens]
-        features = as_features({name: np.stack([scene[name] for scene in stored])
-                                for name in stored[0]})
-        return network.plan(features).numpy()
 
-    return plan
+def _trained_policy(name: str, architecture: str) -> ImitationPolicy:
+    network, _ = architectures.load_policy(architectures.checkpoint_file(name), architecture)
+    return network
+
+
+def _untrained_policy(path: str) -> ImitationPolicy:
+    network = architectures.policy_class(path)()
+    weights = len(network.state_dict())
+    if weights:
+        raise PolicyError(f'{path}: has {weights} arrays of weights, which are untrained; name a '
+                          f'checkpoint of it as the policy and {path} as the --architecture')
+    return network.eval()

@@ -85,7 +85,7 @@ def page(scores: Scores, summary: Summary, picture_of: Callable[[str], ScenePlan
 
     :param picture_of: gives what to draw of a token's scene
     """
-    title = f'{summary.protocol.title}: {summary.source}'
+    title = f'{summary.protocol.title}: {summary.subject}'
     mean, low, high = summary.total
     views = '\n'.join(_view_table(view, TOTAL[summary.protocol]) for view in summary.views)
     colours = '\n'.join(f'<span><b style="background: {colour}"></b>{html.escape(meaning)}</span>'

@@ -60,7 +60,8 @@ class Summary:
     The result of an evaluation; ``views[0]`` holds the headline.
 
     ``source`` names policy or plans; ``setting`` the stages and the traffic; ``resampled`` what
-    the intervals come from; ``unknown`` are tokens with plans that the cache has no scene of.
+    the intervals come from; ``unknown`` are tokens with plans that the cache has no scene of;
+    ``without`` the sensors that were taken away from the policy.
     """
 
     protocol: Protocol
@@ -72,6 +73,12 @@ class Summary:
     plans_per_scene: tuple[int, int]
     resampled: str
     views: tuple[View, ...]
+    without: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """Name what was evaluated, and the sensors it had to do without."""
+        return self.source + (f' without {", ".join(self.without)}' if self.without else '')
 
     @property
     def total(self) -> tuple[float, float, float]:
@@ -84,7 +91,7 @@ class Summary:
         """Everything as JSON values; what is not defined is null."""
         return {
             'protocol': self.protocol.value, 'title': self.protocol.title,
-            'setting': self.setting, 'source': self.source,
+            'setting': self.setting, 'source': self.source, 'without': list(self.without),
             'scenes': {'asked': self.asked, 'scored': self.asked - len(self.failures),
                        'failed': len(self.failures)},
             'plans_per_scene': dict(zip(('least', 'most'), self.plans_per_scene, strict=True)),
@@ -94,7 +101,7 @@ class Summary:
 
     def table(self) -> str:
         """Lay the headline view and the totals of the others out for a terminal."""
-        lines = [f'{self.protocol.title}, {self.setting}: {self.source}', f'  {self.counts}',
+        lines = [f'{self.protocol.title}, {self.setting}: {self.subject}', f'  {self.counts}',
                  f'  {self.views[0].name}; intervals: {self.resampled}',
                  '  column          mean      95 % interval    over valid']
         view = self.views[0]
@@ -120,8 +127,13 @@ class Summary:
                 f'{len(self.failures)} failed (a failed scene counts as 0)')
 
 
-def summarise(scores: Scores, source: str, unknown: Sequence[str]) -> Summary:
-    """Average a one-stage evaluation; with several plans a scene in three ways."""
+def summarise(scores: Scores, source: str, unknown: Sequence[str],
+              without: Sequence[str] = ()) -> Summary:
+    """
+    Average a one-stage evaluation; with several plans a scene in three ways.
+
+    :param without: sensors that were taken away from the policy
+    """
     columns = COLUMNS[scores.protocol]
     tokens = scores.tokens
     clusters = clusters_of([scores.heads[token].log_name if token in scores.heads else ''
@@ -145,16 +157,18 @@ def summarise(scores: Scores, source: str, unknown: Sequence[str]) -> Summary:
                           _mean_of_known(valid)))
     return Summary(scores.protocol, source, 'one stage, logged traffic', len(tokens),
                    scores.failures, tuple(unknown), (least, most),
-                   _resampling(clusters.unit, clusters.count), tuple(views))
+                   _resampling(clusters.unit, clusters.count), tuple(views), tuple(without))
 
 
 def summarise_two_stage(scores: Scores, result: TwoStageScores, source: str,
-                        unknown: Sequence[str]) -> Summary:
+                        unknown: Sequence[str], without: Sequence[str] = ()) -> Summary:
     """
     Average a two-stage evaluation over the entries of its mapping.
 
     The devkit gives no two-stage number when a scene failed, so then there is none over the valid
     ones either.
+
+    :param without: sensors that were taken away from the policy
     """
     clusters = clusters_of([scores.heads[entry.now].log_name for entry in result.entries])
     nothing = np.full(len(OFFICIAL_COLUMNS), np.nan)
@@ -167,7 +181,7 @@ def summarise_two_stage(scores: Scores, result: TwoStageScores, source: str,
     return Summary(scores.protocol, source, 'two stages, reactive traffic', len(scores.tokens),
                    scores.failures, tuple(unknown), _plans_per_scene(scores),
                    _resampling(clusters.unit if clusters.unit == 'logs' else 'mapping entries',
-                               clusters.count), tuple(views))
+                               clusters.count), tuple(views), tuple(without))
 
 
 def write_scores(folder: Path, scores: Scores, summary: Summary,

@@ -112,7 +112,8 @@ def test_records_of_fixed_shapes_are_those_made_directly(data, built):
     city = MapStore(data / 'maps').city(scene.map_name)
     assert_same(cache.read('scenes', token), make_records(scene, city, ['scenes'])['scenes'])
     assert_same(cache.read('targets', token), scene_targets(scene, city))
-    assert_same(cache.read('features', token), scene_features(scene, data / 'sensors'))
+    assert_same(cache.read('features', token),
+                scene_features(scene, data / 'sensors', ['features'])['features'])
 
 
 def test_the_table_and_the_reasons(data, built, capsys):
@@ -143,6 +144,31 @@ def test_a_cache_grows_by_protocol_sensors_and_split(data, tmp_path, capsys):
         'scenes': 6, 'navsim_v1': 6, 'navsim_v2': 6, 'traffic': 6, 'features': 3, 'targets': 3}
     assert cache.header.splits == ('one.txt', 'all scenes')
     capsys.readouterr()
+
+
+def test_features_of_both_sizes(data, tmp_path, capsys):
+    """Full features first, those of the mini networks added to them, or both at once."""
+    one = tmp_path / 'one.txt'
+    one.write_text('\n'.join(tokens_of('one')))
+    options = ['--tokens', str(one), '--protocol', 'navsim_v1', '--sensors', str(data / 'sensors')]
+    grown, together = tmp_path / 'grown', tmp_path / 'together'
+    assert run(data, grown, *options) == 0
+    assert 'features_mini' not in Cache.open(grown).kinds
+    assert run(data, grown, *options, '--features', 'mini') == 0
+    assert run(data, together, *options, '--features', 'both') == 0
+    for token in tokens_of('one'):
+        expected = scene_features(scene_of(data, token), data / 'sensors',
+                                  ['features', 'features_mini'])
+        for kind in ('features', 'features_mini'):
+            assert_same(Cache.open(grown).read(kind, token), expected[kind])
+            assert_same(Cache.open(together).read(kind, token), expected[kind])
+    assert Cache.open(grown).header.kinds == Cache.open(together).header.kinds
+    capsys.readouterr()
+
+
+def test_features_without_sensors_are_refused(data, tmp_path):
+    with pytest.raises(CacheError, match='--features mini: features are made from sensor blobs'):
+        run(data, tmp_path / 'cache', '--features', 'mini')
 
 
 def test_tokens_that_no_log_has(data, tmp_path, capsys):

@@ -19,6 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
+from pair_drive_ros.models.features import FEATURE_VERSION
+from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.scoring import History, Protocol, ScoringScenes
 from pair_drive_ros.scoring.example import example_scene, TIME_US
 from pair_drive_training.data.cache import CacheHeader, SCHEMA_VERSION, write_header
@@ -30,10 +33,13 @@ from pair_drive_training.data.map_store import MapStore
 from pair_drive_training.data.records import make_records, pack_records, RECORD_VERSIONS
 from pair_drive_training.data.scene_filter import SceneFilter, scenes_of_log
 from pair_drive_training.data.shards import ShardCard, write_shard
+from pair_drive_training.data.transfuser_scene import FEATURES_MINI
 from pair_drive_training.evaluation import evaluate_command
 from pair_drive_training.evaluation.one_stage import SceneHead
 import pytest
 import tiny_navsim
+from tiny_network import TINY
+import torch
 
 FRAME_US = 500_000
 
@@ -96,9 +102,22 @@ def write_records(cache: Path, log: str, scenes: list[SceneFrames], city: CityMa
                     pack_records(kind, [record[kind] for record in records]))
 
 
+def write_features(cache: Path, log: str, scenes: list[SceneFrames]) -> None:
+    """Add features of noise to a cache."""
+    random, count = np.random.default_rng(len(log)), len(scenes)
+    write_shard(cache / FEATURES_MINI, ShardCard(
+        SCHEMA_VERSION, FEATURES_MINI, FEATURE_VERSION, log,
+        tuple(scene.token for scene in scenes), {}), {
+            'camera_feature': random.integers(0, 256, (count, 3, 128, 512), np.uint8),
+            'lidar_feature': random.integers(0, 6, (count, 1, 128, 128), np.uint8),
+            'status_feature': random.normal(size=(count, 8)).astype(np.float32)})
+
+
 class DataSet:
     """
     A cache of the tiny data set: two logs, and second-stage scenes made of two others.
+
+    It has features for mini networks, of noise.
 
     ``tokens`` by log in the order of time.
     """
@@ -107,7 +126,8 @@ class DataSet:
         self.cache = folder / 'cache'
         self.tokens: dict[str, list[str]] = {}
         city = read_city(tiny_navsim.write_city(folder / 'maps'), tiny_navsim.CITY)
-        write_header(self.cache, CacheHeader(RECORD_VERSIONS))
+        write_header(self.cache, CacheHeader(
+            {**RECORD_VERSIONS, FEATURES_MINI: FEATURE_VERSION}))
         for log, speed, start_x, synthetic in (
                 ('one', 8.0, 40.0, False), ('two', 7.0, 38.0, False), ('after', 8.0, 71.8, True),
                 ('beside', 7.0, 70.9, True)):
@@ -117,12 +137,24 @@ class DataSet:
                       for first in range(3)]
             self.tokens[log] = [scene.token for scene in scenes]
             write_records(self.cache, log, scenes, city)
+            write_features(self.cache, log, scenes)
 
 
 @pytest.fixture(scope='session')
 def data_set(tmp_path_factory):
     """Build the tiny cache once."""
     return DataSet(tmp_path_factory.mktemp('tiny'))
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """Save a network as small as TINY, but of images that a cache has; return path and network."""
+    torch.manual_seed(3)
+    network = Transfuser(replace(TINY, image_height=128, image_width=512, lidar_bins=128,
+                                 sensor_validity=True)).eval()
+    path = tmp_path_factory.mktemp('checkpoints') / 'small.safetensors'
+    save_checkpoint(path, network, TrainingRecord('none', 3, 'none'))
+    return path, network
 
 
 @pytest.fixture(scope='session')

@@ -14,15 +14,18 @@
 
 """The command from end to end over a small cache: numbers, files, failures, refusals."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 import json
 import math
 
 import numpy as np
 from pair_drive_ros.core.geometry import compose
+from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
+from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.scoring import pdm_score, Protocol
 from pair_drive_ros.scoring.scene_file import V2_COLUMNS
-from pair_drive_training.data.cache import Cache
+from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.records import scoring_scenes
 import pytest
 
@@ -151,6 +154,35 @@ def test_listed_tokens(evaluate, data_set, tmp_path):
     assert sorted(lines) == sorted(tokens)
     assert lines['nowhere']['failure'] == 'the cache has no scene of this token for navsim_v2'
     assert lines[tokens[0]]['previous_token'] == tokens[2]
+
+
+def test_a_checkpoint_without_some_of_its_sensors(evaluate, checkpoint, capsys):
+    path, _ = checkpoint
+    plans = []
+    for without in ([], ['--without', 'lidar', 'left']):
+        code, folder = evaluate('--policy', path, *without)
+        assert code == 0
+        plans.append([line['EP'] for line in lines_of(folder).values()])
+    assert plans[0] != plans[1]
+    assert summary_of(folder)['source'] == str(path)
+    assert summary_of(folder)['without'] == ['left', 'lidar']
+    assert f'{path} without left, lidar' in capsys.readouterr().out
+    assert 'small.safetensors without left, lidar</h1>' in (folder / 'report.html').read_text()
+
+
+def test_a_cache_without_the_policys_features_is_refused(evaluate, checkpoint, tmp_path):
+    _, network = checkpoint
+    config = replace(network.config, image_height=256, image_width=1024, lidar_bins=256)
+    save_checkpoint(tmp_path / 'full.safetensors', Transfuser(config),
+                    TrainingRecord('none', 3, 'none'))
+    with pytest.raises(CacheError, match='not made of features but of'):
+        evaluate('--policy', tmp_path / 'full.safetensors')
+
+
+@pytest.mark.parametrize('option', ['--without', '--architecture'])
+def test_options_of_policies_are_none_of_plans(evaluate, option):
+    with pytest.raises(ValueError, match='leave them out with --plans'):
+        evaluate('--plans', 'plans.npz', option, 'left')
 
 
 def write_split(folder, entries):

@@ -14,15 +14,31 @@
 
 """Policies: what they plan, and how they fail."""
 
+from dataclasses import replace
+import importlib
+import sys
+
 import numpy as np
+from pair_drive_ros.models import architectures
+from pair_drive_ros.models.architectures import ArchitectureError
 from pair_drive_ros.models.checkpoint import CheckpointError, save_checkpoint, TrainingRecord
+from pair_drive_ros.models.ego_status import EgoStatus, EgoStatusConfig
+from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.scoring import Protocol
-from pair_drive_training.evaluation.policies import find_policy, plan_scenes, PolicyError
+from pair_drive_training.data.cache import CacheError
+from pair_drive_training.data.transfuser_scene import as_features
+from pair_drive_training.evaluation.policies import (
+    find_policy,
+    plan_scenes,
+    policy_names,
+    PolicyError,
+)
 import pytest
 from tiny_network import tiny_transfuser
 import torch
 
 V1 = Protocol.NAVSIM_V1
+RECORD = TrainingRecord('none', 3, 'none')
 
 
 class Records:
@@ -33,6 +49,10 @@ class Records:
 
     def read(self, kind, token):
         return self.records[kind][token]
+
+    def shard_of(self, kind, token):
+        return {name: np.asarray(array)[None]
+                for name, array in self.records[kind][token].items()}, 0
 
 
 def ego(vx, vy=0.0):
@@ -81,41 +101,157 @@ def test_failures_of_single_scenes(monkeypatch):
                         't5': 'the policy: expected plans [K, 8, 3], got [1, 7, 3]'}
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    """Save the tiny network; return the path and the network."""
-    network = tiny_transfuser(3)
-    save_checkpoint(tmp_path / 'tiny.safetensors', network, TrainingRecord('none', 3, 'none'))
-    return tmp_path / 'tiny.safetensors', network
+@pytest.fixture(scope='module')
+def cache():
+    """Return records of three scenes of noise."""
+    random = np.random.default_rng(0)
+    return Records(features_mini={token: {
+        'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
+        'lidar_feature': random.integers(0, 6, (1, 128, 128)).astype(np.uint8),
+        'status_feature': random.normal(size=8).astype(np.float32)} for token in 'abc'})
 
 
-def stored_features(seed, network):
-    random = np.random.default_rng(seed)
-    shapes = {name: spec.shape for name, spec in network.feature_spec.items()}
-    return {'camera_feature': random.integers(0, 256, shapes['camera_feature'], np.uint8),
-            'lidar_feature': random.integers(0, 6, shapes['lidar_feature']).astype(np.uint8),
-            'status_feature': random.normal(size=shapes['status_feature']).astype(np.float32)}
+@torch.no_grad()
+def planned(network, cache, token, missing=()):
+    stored = {name: array[None] for name, array in cache.read('features_mini', token).items()}
+    return network.plan(as_features(stored, network.feature_spec, missing)).numpy()
 
 
-def test_checkpoint_plans_from_stored_features(checkpoint):
+def test_checkpoint_plans_from_stored_features(checkpoint, cache):
     path, network = checkpoint
-    cache = Records(features={token: stored_features(seed, network)
-                              for seed, token in enumerate('abc')})
     plans, failures = plan_scenes(find_policy(str(path)), cache, V1, ['a', 'b', 'c', 'd'])
     assert list(failures) == ['d']
     for token in 'abc':
-        stored = cache.read('features', token)
-        with torch.no_grad():
-            expected = network.plan({
-                'camera_feature': torch.tensor(stored['camera_feature'] / np.float32(255))[None],
-                'lidar_feature': torch.tensor(stored['lidar_feature'] / np.float32(5))[None],
-                'status_feature': torch.tensor(stored['status_feature'])[None]})
-        np.testing.assert_allclose(plans[token], expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(plans[token], planned(network, cache, token), atol=1e-5)
     assert not np.allclose(plans['a'], plans['b'])
 
 
-def test_checkpoint_without_card_is_refused(checkpoint):
+def test_sensors_are_taken_away(checkpoint, cache):
+    path, network = checkpoint
+    policy = find_policy(str(path), without=['lidar', 'left'])
+    assert policy.without == ('left', 'lidar')
+    plans, _ = plan_scenes(policy, cache, V1, ['a'])
+    expected = planned(network, cache, 'a', ('left', 'lidar'))
+    np.testing.assert_allclose(plans['a'], expected, atol=1e-5)
+    assert not np.allclose(expected, planned(network, cache, 'a'), atol=1e-3)
+
+
+@pytest.mark.parametrize(('changes', 'without', 'says'), [
+    ({'sensor_validity': False}, ['left'], 'needs every one of its sensors'),
+    ({'lidar': False}, ['lidar'], 'never reads it, but left, front, right'),
+    ({}, ['left', 'front', 'right', 'lidar'], 'no sensor would be left')])
+def test_sensors_that_cannot_be_taken_away(checkpoint, tmp_path, changes, without, says):
+    config = replace(checkpoint[1].config, **changes)
+    save_checkpoint(tmp_path / 'some.safetensors', Transfuser(config), RECORD)
+    with pytest.raises(PolicyError, match=says):
+        find_policy(str(tmp_path / 'some.safetensors'), without=without)
+
+
+@pytest.mark.parametrize('name', ['human', 'constant_velocity'])
+def test_policies_without_network_have_no_sensors_to_lose(name):
+    with pytest.raises(PolicyError, match=f'{name}: reads no sensor'):
+        find_policy(name, without=['left'])
+
+
+def test_checkpoint_of_another_image_size_is_refused(tmp_path):
+    save_checkpoint(tmp_path / 'tiny.safetensors', tiny_transfuser(), RECORD)
+    with pytest.raises(CacheError, match=r'reads camera_feature \[3, 32, 64\]'):
+        find_policy(str(tmp_path / 'tiny.safetensors'))
+
+
+def test_checkpoint_without_card_is_refused(checkpoint, tmp_path):
     path, _ = checkpoint
-    path.with_suffix('.json').unlink()
+    (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(CheckpointError, match='card'):
+        find_policy(str(tmp_path / path.name))
+
+
+def test_checkpoints_that_ship_are_policies_by_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(architectures, 'CHECKPOINTS', tmp_path)
+    torch.manual_seed(0)
+    network = EgoStatus(EgoStatusConfig(8)).eval()
+    save_checkpoint(tmp_path / 'ego_status.safetensors', network, RECORD)
+    assert policy_names() == ('human', 'pdm_closed', 'constant_velocity', 'ego_status')
+    with pytest.raises(PolicyError, match='constant_velocity, ego_status, a checkpoint'):
+        find_policy('transfuser')
+    # The status comes from the records that need no sensors.
+    velocity, acceleration, command = np.arange(8.0).reshape(4, 2), np.ones((4, 2)), np.eye(4)
+    cache = Records(scenes={'a': {'velocity': velocity, 'acceleration': acceleration,
+                                  'command': command, 'log_name': 'log', 'token': 'a'}})
+    plans, failures = plan_scenes(find_policy('ego_status'), cache, V1, ['a'])
+    assert failures == {}
+    with torch.no_grad():
+        expected = network.plan({'status_feature': torch.tensor([[0.0, 0, 0, 1, 6, 7, 1, 1]])})
+    np.testing.assert_array_equal(plans['a'], expected.numpy())
+    with pytest.raises(PolicyError, match='never reads it, but no sensor'):
+        find_policy('ego_status', without=['left'])
+
+
+USERS_POLICIES = """
+from pair_drive_ros.models.features import STATUS_FEATURE
+from pair_drive_ros.models.policy import ImitationPolicy, TensorSpec
+import torch
+
+
+class Coast(ImitationPolicy):
+    feature_spec = {STATUS_FEATURE: TensorSpec((8,))}
+
+    def plan(self, features):
+        ahead = features[STATUS_FEATURE][:, 4:5] * torch.arange(1, 9) / 2.0
+        return torch.stack([ahead, 0.0 * ahead, 0.0 * ahead], dim=-1)
+
+
+class Learned(Coast):
+    def __init__(self, config=None):
+        super().__init__(config)
+        self.scale = torch.nn.Parameter(torch.tensor(1.0))
+
+    def plan(self, features):
+        return self.scale * super().plan(features)
+"""
+
+
+@pytest.fixture
+def users(monkeypatch, tmp_path):
+    """Write a user's module; return its classes."""
+    (tmp_path / 'users_policies.py').write_text(USERS_POLICIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'users_policies', raising=False)
+    return importlib.import_module('users_policies')
+
+
+STANDING = Records(scenes={'a': {
+    'velocity': np.full((4, 2), 3.0), 'acceleration': np.zeros((4, 2)), 'command': np.eye(4),
+    'log_name': 'log', 'token': 'a'}})
+
+
+def test_a_users_policy_by_its_import_path(users):
+    plans, failures = plan_scenes(find_policy('users_policies:Coast'), STANDING, V1, ['a'])
+    assert failures == {}
+    np.testing.assert_array_equal(plans['a'][0, :, 0], 1.5 * np.arange(1, 9))
+
+
+def test_a_users_checkpoint(users, tmp_path):
+    network = users.Learned()
+    network.scale.data.fill_(2.0)
+    path = tmp_path / 'learned.safetensors'
+    save_checkpoint(path, network, RECORD)
+    with pytest.raises(PolicyError, match='untrained; name a checkpoint of it as the policy and '
+                                          'users_policies:Learned as the --architecture'):
+        find_policy('users_policies:Learned')
+    with pytest.raises(ArchitectureError, match="'users_policies:Learned', which does not ship"):
         find_policy(str(path))
+    plans, _ = plan_scenes(find_policy(str(path), 'users_policies:Learned'), STANDING, V1, ['a'])
+    np.testing.assert_array_equal(plans['a'][0, :, 0], 3.0 * np.arange(1, 9))
+
+
+@pytest.mark.parametrize('name', ['human', 'users_policies:Coast'])
+def test_architecture_of_what_is_no_checkpoint(users, name):
+    with pytest.raises(PolicyError, match='leave --architecture out'):
+        find_policy(name, 'users_policies:Learned')
+
+
+@pytest.mark.parametrize('name', ['nowhere:Coast', 'users_policies:Nobody'])
+def test_import_paths_that_lead_nowhere(users, name):
+    with pytest.raises(ArchitectureError, match=name):
+        find_policy(name)

@@ -1,0 +1,41 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A tiny DiffusionDrive of the full one's build, and anchors for it."""
+
+import dataclasses
+
+from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
+from tiny_network import TINY
+import torch
+
+TINY_DIFFUSION = DiffusionDriveConfig(**dataclasses.asdict(TINY))
+
+
+def fan_anchors() -> torch.Tensor:
+    """Return twenty parabolas [20, 8, 2]: five curvatures at each of 2, 5, 8 and 11 m/s."""
+    travelled = (torch.tensor([2.0, 5.0, 8.0, 11.0]).repeat_interleave(5)[:, None]
+                 * 0.5 * torch.arange(1, 9))
+    curvature = torch.tensor([-0.015, -0.0075, 0.0, 0.0075, 0.015]).repeat(4)[:, None]
+    return torch.stack([travelled, curvature * travelled ** 2 / 2.0], dim=-1)
+
+
+def tiny_diffusion_drive(seed: int = 0,
+                         config: DiffusionDriveConfig = TINY_DIFFUSION) -> DiffusionDrive:
+    """Build the tiny network with seeded weights and anchors, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        policy = DiffusionDrive(config).eval()
+    policy.set_anchors(fan_anchors())
+    return policy
