@@ -29,6 +29,7 @@ from pair_drive_training.world.contact_sheet import contact_sheet, examples
 from pair_drive_training.world.drive_key import DriveKey
 from pair_drive_training.world.procedural_world import town_of, TOWNS_OF_SPLIT
 from pair_drive_training.world.sensors.camera_rig import RigError
+from pair_drive_training.world.towns.world_towns import TOWNS
 from pair_drive_training.world.world_folder import WorldError
 import pytest
 
@@ -58,7 +59,7 @@ def test_the_loaders_read_maps_logs_and_sensors(world):
     assert len(scenes) == 2
     maps = MapStore(world / 'maps')
     for scene in scenes:
-        features = scene_features(scene, world / 'sensor_blobs')
+        features = scene_features(scene, world / 'sensor_blobs', ['features'])['features']
         assert features['camera_feature'].shape == (3, 256, 1024)
         assert features['camera_feature'].std() > 15.0
         assert (features['lidar_feature'] > 0).sum() > 300
@@ -100,7 +101,7 @@ def test_the_contact_sheet_names_a_token_that_is_not_there(world):
 
 def test_no_town_is_in_two_splits():
     numbers = [number for split in TOWNS_OF_SPLIT.values() for number in split]
-    assert sorted(numbers) == list(range(12))
+    assert sorted(numbers) == list(range(TOWNS))
     assert town_of(DriveKey(7, 'test', 0)).seed != town_of(DriveKey(7, 'val', 0)).seed
 
 

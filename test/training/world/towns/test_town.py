@@ -307,7 +307,7 @@ def test_world_has_every_kind_of_road():
 def test_world_lays_its_towns_apart_in_all_cities():
     towns = world_towns(11)
     assert len(towns) == TOWNS
-    assert Counter(town.city for town in towns) == dict.fromkeys(CITIES, 3)
+    assert Counter(town.city for town in towns) == dict.fromkeys(CITIES, TOWNS // len(CITIES))
     for city in CITIES:
         here = [town for town in towns if town.city == city]
         ids = [set(town.lanes) | set(town.groups) | set(town.junctions) for town in here]
