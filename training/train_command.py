@@ -1,0 +1,46 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Train an imitation policy on the scenes of a cache; the same command goes on with a run.
+
+Several processes: torchrun --nproc_per_node N -m pair_drive_training train ...
+
+OUT gets best and last (.safetensors with a JSON card), state.safetensors, metrics.jsonl,
+curves.png and tensorboard/.
+"""
+
+import argparse
+
+from pair_drive_training.imitation import Imitation, ImitationConfig
+from pair_drive_training.options import add_options, config_from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_options(parser, ImitationConfig)
+    parser.add_argument('--stop-after', metavar='EPOCHS', type=int, default=None,
+                        help='end after so many epochs of this call; the run can be gone on with')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; return 0."""
+    training = Imitation(config_from(ImitationConfig, options))
+    if training.step:
+        print(f'goes on after step {training.step} of '
+              f'{training.config.epochs * training.steps_per_epoch}')
+    training.run(options.stop_after)
+    print(f'{training.config.out}: {training.step // training.steps_per_epoch} of '
+          f'{training.config.epochs} epochs')
+    return 0
