@@ -18,7 +18,8 @@ Train and score the imitation baselines on a procedural world: the tables of doc
 ``python benchmarks/imitation_baselines.py WORLD RUNS`` caches the splits of WORLD, trains each
 recipe of config/ with three seeds in RUNS, scores all of it on ``world_test`` and writes
 docs/imitation_baselines.json and, from it, the tables. It can be interrupted: what is done is
-not done again. ``--tables`` writes the tables from the JSON alone.
+not done again. ``--tables`` writes the tables from the JSON alone, ``--ship`` puts the seed that
+validates best into the package, in half precision.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from pathlib import Path
 
 import numpy as np
 from pair_drive_ros.core.files import written_whole
+from pair_drive_ros.models.architectures import CHECKPOINTS, load_policy
+from pair_drive_ros.models.checkpoint import load_card, save_checkpoint
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.__main__ import main as run_command
 
@@ -53,6 +56,7 @@ def main() -> None:
     parser.add_argument('--recipes', nargs='+', choices=RECIPES, default=RECIPES)
     parser.add_argument('--seeds', nargs='+', type=int, default=SEEDS)
     parser.add_argument('--train-only', action='store_true', help='leave the scores for later')
+    parser.add_argument('--ship', action='store_true', help='replace the checkpoints that ship')
     parser.add_argument('--tables', action='store_true', help='write the tables from the JSON')
     options = parser.parse_args()
     if not options.tables:
@@ -60,6 +64,9 @@ def main() -> None:
         for seed in options.seeds:
             for recipe in options.recipes:
                 train(recipe, seed, caches, options.world, options.runs)
+        if options.ship:
+            for recipe in options.recipes:
+                ship(recipe, options.seeds, options.runs)
         if options.train_only:
             return
         rows = score_all(options.runs, caches['test'], options.recipes, options.seeds)
@@ -93,6 +100,15 @@ def train(recipe: str, seed: int, caches: Mapping[str, Path], world: Path, runs:
                  '--val-cache', str(caches['val']), '--val-tokens', str(filter_of(world, 'val')),
                  '--seed', str(seed), '--out', str(runs / f'{recipe}_{seed}'),
                  *(['--anchors', str(anchors)] if recipe == 'diffusion_drive' else [])])
+
+
+def ship(recipe: str, seeds: Sequence[int], runs: Path) -> None:
+    """Save the seed that validates best as the checkpoint that ships."""
+    best = max((runs / f'{recipe}_{seed}' / 'best.safetensors' for seed in seeds),
+               key=lambda path: load_card(path).training.metrics['val/navsim_v1'])
+    policy, card = load_policy(best)
+    save_checkpoint(CHECKPOINTS / f'{recipe}.safetensors', policy, card.training, half=True)
+    print(f'{recipe}: {best}')
 
 
 def score_all(runs: Path, cache: Path, recipes: Sequence[str],

@@ -15,7 +15,7 @@
 """
 Measure this package on this machine.
 
-network: TransFuser's full-size network and its input features on the CPU.
+network: the imitation policies, full-size and mini, and their input features on the CPU.
 scorer: the PDM score of all plans of one scene, by both protocols.
 node: the planner node under the load of a real rig: three 1600x900 JPEG cameras and 100,000 points
 at 10 Hz, odometry at 50 Hz, from a player in another process.

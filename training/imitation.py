@@ -15,14 +15,16 @@
 """
 Imitation: train one policy to plan as the human drove.
 
-Everything of a run is here: the configuration, the loop, validation, checkpoints. What a policy
-learns is its own affair (``ImitationPolicy.loss``). A run is exactly repeatable and goes on where
-it was: order of the scenes and random numbers of a step follow from the seed and the step.
+Everything of a run is here: the configuration, the loop, checkpoints. What a policy learns is its
+own affair (``ImitationPolicy.loss``). A run is exactly repeatable and goes on where it was: order
+of the scenes and random numbers follow from the seed, the step and the process.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
+from datetime import timedelta
+import hashlib
 import json
 import math
 import os
@@ -36,26 +38,26 @@ from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.models.anchors import read_anchors
 from pair_drive_ros.models.architectures import policy_class
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
+from pair_drive_ros.models.features import CAMERA_FEATURE
 from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.models.pretrained import load_image_weights
-from pair_drive_ros.scoring import pdm_score, Protocol
+from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data.cache import Cache
-from pair_drive_training.data.records import scoring_scenes
-from pair_drive_training.data.scene_filter import load_filter
-from pair_drive_training.data.training_batches import Batch, check_scenes, TrainingBatches
-from pair_drive_training.learning_curves import draw_curves
+from pair_drive_training.data.training_batches import Batch, listed_tokens, TrainingBatches
+from pair_drive_training.learning_curves import log_epoch
 from pair_drive_training.options import as_entries, differences, option
 from pair_drive_training.provenance import git_revision
 from pair_drive_training.run_state import load_state, Progress, read_progress, save_state
+from pair_drive_training.validation import Validation
 import torch
-from torch import nn
-from torch.distributed import barrier, destroy_process_group, init_process_group
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-STATE_FILE, METRICS_FILE, BAD_BATCH_FILE = 'state.safetensors', 'metrics.jsonl', 'bad_batch.json'
+STATE_FILE = 'state.safetensors'
 NO_SCORE = 'none'
+# The others wait while the first process validates and writes.
+_PATIENCE = timedelta(hours=2)
 
 
 class ImitationError(ValueError):
@@ -102,10 +104,17 @@ class ImitationConfig:
                                  may_change=True)
 
     def __post_init__(self) -> None:
-        for name in ('val_every', 'epochs', 'batch', 'readers'):
-            if getattr(self, name) < 1:
-                raise ImitationError(f'{name}: expected 1 or more, got {getattr(self, name)}')
-        for name, allowed in (('precision', ('bf16', 'fp32')),
+        for least, names in (
+                (1, ('val_every', 'epochs', 'batch', 'readers')),
+                (0, ('weight_decay', 'brightness', 'seed', 'threads', 'save_minutes'))):
+            for name in names:
+                if not getattr(self, name) >= least:
+                    raise ImitationError(f'{name}: expected {least} or more, got '
+                                         f'{getattr(self, name)}')
+        for name in ('learning_rate', 'clip'):
+            if not getattr(self, name) > 0.0:
+                raise ImitationError(f'{name}: expected more than 0, got {getattr(self, name)}')
+        for name, allowed in (('precision', ('bf16', 'fp32')), ('device', ('cpu', 'cuda')),
                               ('val_score', (*(p.value for p in Protocol), NO_SCORE)),
                               ('preset', ('mini', 'full'))):
             if getattr(self, name) not in allowed:
@@ -114,6 +123,12 @@ class ImitationConfig:
         if not 0.0 <= self.warmup < 1.0:
             raise ImitationError(f'warmup: expected a share from 0 on below 1, got {self.warmup}')
 
+    @property
+    def protocol(self) -> Protocol | None:
+        """Protocol of the validation's score, None where nothing is scored."""
+        scored = self.val_cache is not None and self.val_score != NO_SCORE
+        return Protocol(self.val_score) if scored else None
+
 
 class Imitation:
     """
@@ -121,14 +136,14 @@ class Imitation:
 
     Under torchrun each process takes its share of every batch; the first one writes.
 
-    :raises ImitationError, CacheError, FilterError, RunStateError: when the run cannot be made or
-        gone on with as configured
+    :raises ImitationError, ArchitectureError, CacheError, FilterError, RunStateError: when the run
+        cannot be made or gone on with as configured
     """
 
     def __init__(self, config: ImitationConfig):
         self.config = config
-        self._rank, self._world = int(os.environ.get('RANK', 0)), int(
-            os.environ.get('WORLD_SIZE', 1))
+        self._rank = int(os.environ.get('RANK', 0))
+        self._world = int(os.environ.get('WORLD_SIZE', 1))
         self._device = _device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -141,31 +156,41 @@ class Imitation:
         self.policy.to(self._device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.AdamW(parameters, config.learning_rate,
                                             weight_decay=config.weight_decay)
-        self._batches = self._training_batches()
-        if config.batch % self._world or len(self._batches.tokens) < config.batch:
+        spec = self.policy.feature_spec
+        if config.brightness and CAMERA_FEATURE not in spec:
+            raise ImitationError(f'brightness: {config.policy} reads no image; leave it out')
+        cache = Cache.open(config.cache)
+        tokens = listed_tokens(cache, config.tokens)
+        self._batches = TrainingBatches(cache, tokens, spec, config.readers, self._device)
+        if config.batch % self._world or len(tokens) < config.batch:
             raise ImitationError(
                 f'batch: {config.batch} scenes a step do not fit {self._world} processes and '
-                f'{len(self._batches.tokens)} scenes; give a multiple of the processes, and no '
-                'more than there are scenes')
-        self.steps_per_epoch = len(self._batches.tokens) // config.batch
-        self._validation = _Validation(config) if config.val_cache and self._rank == 0 else None
-        self._memory: dict[str, Any] = {'best': None, 'sums': {}, 'seconds': 0.0}
+                f'{len(tokens)} scenes; give a multiple of the processes, no more than all scenes')
+        self.steps_per_epoch = len(tokens) // config.batch
+        split = config.tokens.name if config.tokens else 'all scenes'
+        self._data = (f'{split} ({len(tokens)} scenes) of a cache of '
+                      f'{", ".join(cache.header.splits)}')
+        self._validation = self._make_validation() if self._rank == 0 else None
+        self._memory: dict[str, Any] = {
+            'best': None, 'sums': {}, 'seconds': 0.0,
+            'scenes': hashlib.sha256('\n'.join(tokens).encode()).hexdigest()}
         self.step = self._resumed()
 
     def run(self, epochs: int | None = None) -> None:
         """
         Train to the last epoch, or for so many epochs only, to go on later.
 
-        :raises ImitationError: when the loss is not finite; the batch's tokens are saved then
+        :raises ImitationError: when loss or gradient are not finite; the batch's tokens are saved
+            then
         """
         module: nn.Module = _LossModule(self.policy)
         with self._processes():
             if self._world > 1:
+                self._check_steps()
                 module = DistributedDataParallel(module)
             first = self.step // self.steps_per_epoch
-            last = self.config.epochs if epochs is None else min(first + epochs,
-                                                                 self.config.epochs)
-            for epoch in range(first, last):
+            last = self.config.epochs if epochs is None else first + epochs
+            for epoch in range(first, min(last, self.config.epochs)):
                 self._epoch(module, epoch)
 
     def _epoch(self, module: nn.Module, epoch: int) -> None:
@@ -174,7 +199,7 @@ class Imitation:
         order = np.random.default_rng([self.config.seed, epoch]).permutation(
             len(self._batches.tokens))[:self.steps_per_epoch * self.config.batch]
         shares = order.reshape(self.steps_per_epoch, self._world, -1)[done:, self._rank]
-        saved_s = started_s = time.monotonic()
+        saved_s = counted_s = time.monotonic()
         with tqdm(total=self.steps_per_epoch, initial=done, unit='step', disable=self._rank > 0,
                   desc=f'epoch {epoch + 1}/{self.config.epochs}', file=sys.stderr) as progress:
             for batch in self._batches.stream(shares.tolist()):
@@ -185,14 +210,18 @@ class Imitation:
                 self.step += 1
                 progress.set_postfix(loss=f'{sum(terms.values()):.3f}', refresh=False)
                 progress.update()
-                if time.monotonic() - saved_s > 60.0 * self.config.save_minutes:
-                    saved_s = time.monotonic()
+                now_s = time.monotonic()
+                self._memory['seconds'] += now_s - counted_s
+                counted_s = now_s
+                # After its last step an epoch is not over before it is validated and logged.
+                if (now_s - saved_s > 60.0 * self.config.save_minutes
+                        and self.step % self.steps_per_epoch):
+                    saved_s = now_s
                     self._save_state()
-        self._memory['seconds'] += time.monotonic() - started_s
         if self._rank == 0:
             self._end_epoch(epoch + 1)
         if self._world > 1:
-            barrier()
+            distributed.barrier()
 
     def _step(self, module: nn.Module, batch: Batch) -> dict[str, float]:
         """Take one step; return the terms of the loss, which are finite."""
@@ -205,22 +234,24 @@ class Imitation:
         with torch.autocast(self._device.type, torch.bfloat16, self.config.precision == 'bf16'):
             terms = module(features, targets)
         loss = torch.stack(list(terms.values())).sum()
-        values = {name: value.item() for name, value in terms.items()}
-        if not math.isfinite(sum(values.values())):
-            raise self._not_finite(batch, values)
         self._optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip)
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip)
+        # All at once: every value that is asked for waits for the device.
+        *values, gradient = torch.stack([*terms.values(), norm]).tolist()
+        found = dict(zip(terms, values, strict=True))
+        if not all(map(math.isfinite, (*values, gradient))):
+            raise self._not_finite(batch, {**found, 'gradient': gradient})
         self._optimizer.step()
-        return values
+        return found
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step: a linear rise, then a cosine to zero."""
         steps = self.config.epochs * self.steps_per_epoch
-        rise = self.config.warmup * steps
+        rise = round(self.config.warmup * steps)
         if step < rise:
             return self.config.learning_rate * (step + 1) / rise
-        fallen = (step - rise) / max(steps - rise, 1.0)
+        fallen = (step - rise) / (steps - rise)
         return self.config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fallen))
 
     def _end_epoch(self, epoch: int) -> None:
@@ -239,31 +270,14 @@ class Imitation:
             self._memory['best'] = quality
             self._save_policy('best', row)
         self._save_policy('last', row)
-        self._log(row)
+        log_epoch(self.config.out, row)
         self._save_state()
         print(', '.join(f'{name} {value:.4g}' for name, value in row.items()), flush=True)
 
-    def _log(self, row: Mapping[str, float]) -> None:
-        path = self.config.out / METRICS_FILE
-        lines = path.read_text().splitlines() if path.exists() else []
-        # A run that was killed between this file and its state does the epoch again.
-        rows = [*(old for old in map(json.loads, lines) if old['epoch'] < row['epoch']), dict(row)]
-        with written_whole(path) as file:
-            file.write(''.join(f'{json.dumps(each)}\n' for each in rows).encode())
-        with SummaryWriter(str(self.config.out / 'tensorboard')) as writer:
-            for name, value in row.items():
-                writer.add_scalar(name, value, row['epoch'])
-        draw_curves(self.config.out / 'curves.png', rows)
-
     def _save_policy(self, name: str, row: Mapping[str, float]) -> None:
-        tokens = self._batches.tokens
-        split = self.config.tokens.name if self.config.tokens else 'all scenes'
-        record = TrainingRecord(
-            data=f'{split} ({len(tokens)} scenes) of a cache of '
-                 f'{", ".join(Cache.open(self.config.cache).header.splits)}',
-            seed=self.config.seed, git_revision=git_revision(),
-            protocol=None if self.config.val_score == NO_SCORE else self.config.val_score,
-            metrics=dict(row))
+        protocol = self.config.protocol
+        record = TrainingRecord(self._data, self.config.seed, git_revision(),
+                                protocol.value if protocol else None, dict(row))
         save_checkpoint(self.config.out / f'{name}.safetensors', self.policy, record)
 
     def _save_state(self) -> None:
@@ -282,12 +296,17 @@ class Imitation:
             raise ImitationError(f'{self.config.out}: holds a run of another configuration '
                                  f'({"; ".join(changed)}); name another folder, or give what the '
                                  'run was begun with')
+        if progress.memory.get('scenes') != self._memory['scenes']:
+            raise ImitationError(f'{self.config.out}: was begun with other scenes; the cache has '
+                                 'grown or the list has changed: name another folder, or give '
+                                 '(tokens) the scenes it was begun with')
         load_state(path, {'policy': self.policy}, self._optimizer)
         self._memory = dict(progress.memory)
         return progress.step
 
     def _not_finite(self, batch: Batch, values: Mapping[str, float]) -> ImitationError:
-        path = self.config.out / BAD_BATCH_FILE
+        # Under DDP a gradient is every process's; only the terms tell whose batch it is.
+        path = self.config.out / f'bad_batch{f"_{self._rank}" if self._world > 1 else ""}.json'
         with written_whole(path) as file:
             file.write(json.dumps({'step': self.step, 'terms': {
                 name: repr(value) for name, value in values.items()},
@@ -297,21 +316,31 @@ class Imitation:
                               f'{path}. Look at these scenes, or lower the learning rate; the '
                               'last saved state is untouched')
 
-    def _training_batches(self) -> TrainingBatches:
-        cache = Cache.open(self.config.cache)
-        return TrainingBatches(cache, _tokens(cache, self.config.tokens),
-                               self.policy.feature_spec, self.config.readers,
-                               pinned=self._device.type == 'cuda')
+    def _make_validation(self) -> Validation | None:
+        config = self.config
+        if config.val_cache is None:
+            return None
+        cache = Cache.open(config.val_cache)
+        return Validation(cache, listed_tokens(cache, config.val_tokens),
+                          self.policy.feature_spec, config.protocol, config.batch, config.readers)
+
+    def _check_steps(self) -> None:
+        steps: list[Any] = [None] * self._world
+        distributed.all_gather_object(steps, self.step)
+        if len(set(steps)) > 1:
+            raise ImitationError(f'{self.config.out}: the processes would go on after the steps '
+                                 f'{steps}; all of them must see the same folder')
 
     @contextlib.contextmanager
     def _processes(self) -> Iterator[None]:
         if self._world > 1:
-            init_process_group('nccl' if self._device.type == 'cuda' else 'gloo')
+            distributed.init_process_group('nccl' if self._device.type == 'cuda' else 'gloo',
+                                           timeout=_PATIENCE)
         try:
             yield
         finally:
             if self._world > 1:
-                destroy_process_group()
+                distributed.destroy_process_group()
 
 
 class _LossModule(nn.Module):
@@ -324,46 +353,6 @@ class _LossModule(nn.Module):
     def forward(self, features: Mapping[str, torch.Tensor],
                 targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return self.policy.loss(features, targets)
-
-
-class _Validation:
-    """Loss and score in scenes that are not trained on."""
-
-    def __init__(self, config: ImitationConfig):
-        self._config = config
-        self._cache = Cache.open(config.val_cache)
-        self._tokens = _tokens(self._cache, config.val_tokens)
-        if config.val_score != NO_SCORE:
-            protocol = Protocol(config.val_score)
-            check_scenes(self._cache, self._tokens, (protocol.value,))
-            self._protocol, self._scenes = protocol, scoring_scenes(self._cache, self._tokens,
-                                                                    protocol)
-
-    @torch.no_grad()
-    def measure(self, policy: ImitationPolicy, device: torch.device) -> dict[str, float]:
-        """Return mean loss terms, and the mean score (0 to 100) of the plans."""
-        config, plans, sums = self._config, [], {}
-        batches = TrainingBatches(self._cache, self._tokens, policy.feature_spec, config.readers)
-        policy.eval()
-        for batch in batches.stream(np.array_split(np.arange(len(self._tokens)), math.ceil(
-                len(self._tokens) / config.batch))):
-            features, targets = batch.on(device, policy.feature_spec)
-            for name, value in policy.loss(features, targets).items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(batch.tokens)
-            plans.append(policy.plan(features).float().cpu())
-        row = {f'val/{name}': value / len(self._tokens) for name, value in sums.items()}
-        if config.val_score != NO_SCORE:
-            total = pdm_score(torch.cat(plans).double()[:, None], self._scenes,
-                              self._protocol).total
-            row[f'val/{self._protocol.value}'] = 100.0 * float(torch.as_tensor(total).mean())
-        return row
-
-    def quality(self, row: Mapping[str, float]) -> float | None:
-        """Return what the best checkpoint has most of, if it was measured."""
-        if self._config.val_score != NO_SCORE:
-            return row.get(f'val/{self._config.val_score}')
-        terms = [value for name, value in row.items() if name.startswith('val/')]
-        return -sum(terms) if terms else None
 
 
 def build_policy(config: ImitationConfig) -> ImitationPolicy:
@@ -391,22 +380,19 @@ def build_policy(config: ImitationConfig) -> ImitationPolicy:
 
 def brightened(features: Mapping[str, torch.Tensor], spread: float) -> dict[str, torch.Tensor]:
     """Scale each colour of each scene's image by a random gain; what is black stays black."""
-    image = features['camera_feature']
+    image = features[CAMERA_FEATURE]
     gain = 1.0 + spread * torch.randn(len(image), 3, 1, 1, device=image.device)
-    return {**features, 'camera_feature': (image * gain).clamp(0.0, 1.0)}
-
-
-def _tokens(cache: Cache, path: Path | None) -> Sequence[str]:
-    """Return the tokens that a filter lists, else all that have targets."""
-    listed = load_filter(path).tokens if path is not None else None
-    return listed if listed is not None else cache.tokens('targets')
+    return {**features, CAMERA_FEATURE: (image * gain).clamp(0.0, 1.0)}
 
 
 def _device(name: str) -> torch.device:
-    if name == 'cuda' and not torch.cuda.is_available():
+    if name == 'cpu':
+        return torch.device(name)
+    if not torch.cuda.is_available():
         raise ImitationError(f'device: torch {torch.__version__} sees no CUDA device; use cpu')
-    local = os.environ.get('LOCAL_RANK')
-    return torch.device(f'cuda:{local}' if name == 'cuda' and local else name)
+    device = torch.device(name, int(os.environ.get('LOCAL_RANK', 0)))
+    torch.cuda.set_device(device)
+    return device
 
 
 def _seed(seed: int, step: int, rank: int) -> None:

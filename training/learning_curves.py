@@ -12,13 +12,37 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Learning curves of a run as a picture."""
+"""What a run has reached, epoch by epoch: rows of JSON, TensorBoard and a picture."""
 
 from collections.abc import Mapping, Sequence
+import json
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from pair_drive_ros.core.files import written_whole
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS_FILE = 'metrics.jsonl'
+
+
+def log_epoch(folder: Path, row: Mapping[str, float]) -> None:
+    """
+    Add an epoch to ``metrics.jsonl``, ``tensorboard/`` and ``curves.png`` of a run's folder.
+
+    Rows of this epoch and later ones are replaced: a run that was killed before it saved its state
+    does the epoch again.
+
+    :param row: ``epoch`` and what was measured, see :func:`draw_curves`
+    """
+    path = folder / METRICS_FILE
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [*(old for old in map(json.loads, lines) if old['epoch'] < row['epoch']), dict(row)]
+    with written_whole(path) as file:
+        file.write(''.join(f'{json.dumps(each)}\n' for each in rows).encode())
+    with SummaryWriter(str(folder / 'tensorboard')) as writer:
+        for name, value in row.items():
+            writer.add_scalar(name, value, row['epoch'])
+    draw_curves(folder / 'curves.png', rows)
 
 
 def draw_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

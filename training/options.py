@@ -16,6 +16,7 @@
 
 import argparse
 from collections.abc import Mapping
+import contextlib
 from dataclasses import asdict, field, fields, MISSING
 from pathlib import Path
 import types
@@ -136,14 +137,22 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def _number(value: Any) -> Any:
+    # YAML takes 1e-3, which has no point, for a text.
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
 def _checked(name: str, value: Any, hint: Any) -> Any:
     kind = _kind(hint)
     if value is None and type(None) in typing.get_args(hint):
         return None
     if kind is Path and isinstance(value, str):
         return Path(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float:
+        value = _number(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise OptionsError(f'{name}: expected {kind.__name__}, got {value!r}')
     return value

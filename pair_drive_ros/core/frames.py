@@ -126,7 +126,8 @@ class PlannerInput:
     """
     Everything one plan is made from, synchronised to the anchor sensor's stamp.
 
-    ``cameras`` by name in the order of the rig; ``lidar`` is None when the rig has none.
+    ``cameras`` by name in the order of the rig; ``lidar`` is None when the rig has none or it
+    is missing.
     """
 
     stamp_ns: int

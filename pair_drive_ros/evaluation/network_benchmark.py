@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-Times the full-size TransFuser at batch 1 on the CPU.
+Times the imitation policies at batch 1 on the CPU, at full size and as mini.
 
-The weights are random: this measures time, and the numbers the network puts out are thrown away.
+The weights are random: this measures time, and the numbers the networks put out are thrown away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import time
 from typing import Any
 
@@ -30,20 +30,36 @@ from pair_drive_ros.core.frames import (
     LidarSweep,
     PlannerInput,
 )
+from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
 from pair_drive_ros.models.features import STITCHED_CAMERAS, transfuser_features
+from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
 import torch
 
-OFFICIAL_FORWARD_MS = 359.0
-"""NAVSIM's own TransFuser, features already built: 2 cores of an AMD EPYC, torch 2.0.1, float32,
-batch 1, median of 10."""
+OFFICIAL_MS = {'transfuser full': 359.0, 'diffusion_drive full': 436.0}
+"""The public implementations' forward passes, features already built: 2 cores of an AMD EPYC,
+torch 2.0.1, float32, batch 1, median of 10."""
 
 _IMAGE_SHAPE = (1080, 1920, 3)
 _LIDAR_POINTS = 100_000
 
 
-def run(threads: int, iterations: int) -> dict[str, Any]:
+def _diffusion_drive(config: DiffusionDriveConfig) -> DiffusionDrive:
+    policy = DiffusionDrive(config)
+    policy.set_anchors(torch.linspace(0.5, 20.0, 20)[:, None, None].expand(-1, 8, 2))
+    return policy
+
+
+NETWORKS: dict[str, Callable[[], ImitationPolicy]] = {
+    'transfuser full': Transfuser,
+    'diffusion_drive full': lambda: _diffusion_drive(DiffusionDriveConfig()),
+    'transfuser mini': lambda: Transfuser(TransfuserConfig.mini()),
+    'ltf mini': lambda: Transfuser(TransfuserConfig.mini(lidar=False)),
+    'diffusion_drive mini': lambda: _diffusion_drive(DiffusionDriveConfig.mini())}
+
+
+def run(threads: int, iterations: int, names: Sequence[str] = tuple(NETWORKS)) -> dict[str, Any]:
     """
     Time feature building, the forward pass with all heads, and the plan alone.
 
@@ -51,9 +67,10 @@ def run(threads: int, iterations: int) -> dict[str, Any]:
 
     :param threads: CPU threads of torch while the benchmark runs
     :param iterations: timed repetitions of each stage, after one that is not timed
-    :return: ``p50_ms`` and ``p95_ms`` by stage (``features``, ``forward``, ``plan``),
-        ``forward_vs_official`` (below 1 is faster than the official implementation), ``threads``,
-        ``iterations`` and ``torch``
+    :param names: of ``NETWORKS``
+    :return: ``networks``: by name and stage (``features``, ``forward``, ``plan``) median and 95th
+        percentile in ms; ``vs_official``: forward over that of the public implementation (below 1
+        is faster); ``threads``, ``iterations`` and ``torch``
     :raises ValueError: when ``threads`` or ``iterations`` is below 1
     """
     if threads < 1 or iterations < 1:
@@ -62,30 +79,31 @@ def run(threads: int, iterations: int) -> dict[str, Any]:
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        stages = _time_stages(iterations)
+        networks = {name: _time_stages(NETWORKS[name]().eval(), iterations) for name in names}
     finally:
         torch.set_num_threads(threads_before)
-    return {'p50_ms': {name: p50 for name, (p50, _) in stages.items()},
-            'p95_ms': {name: p95 for name, (_, p95) in stages.items()},
-            'forward_vs_official': stages['forward'][0] / OFFICIAL_FORWARD_MS,
+    return {'networks': networks,
+            'vs_official': {name: networks[name]['forward'][0] / milliseconds
+                            for name, milliseconds in OFFICIAL_MS.items() if name in networks},
             'threads': threads, 'iterations': iterations, 'torch': torch.__version__}
 
 
 def report(result: dict[str, Any]) -> str:
     """Return the lines that a person reads."""
-    lines = [f'TransFuser, full size, float32, batch 1, CPU with {result["threads"]} threads, '
-             f'torch {result["torch"]}, random weights, {result["iterations"]} iterations']
-    lines += [f'  {name:<9} p50 {result["p50_ms"][name]:7.1f} ms   p95 '
-              f'{result["p95_ms"][name]:7.1f} ms' for name in result['p50_ms']]
-    lines.append(f'  forward / official implementation ({OFFICIAL_FORWARD_MS:.0f} ms on 2 cores '
-                 f'of an AMD EPYC, torch 2.0.1): {result["forward_vs_official"]:.2f}')
+    lines = [f'float32, batch 1, CPU with {result["threads"]} threads, torch {result["torch"]}, '
+             f'random weights, {result["iterations"]} iterations; p50 / p95 in ms']
+    for name, stages in result['networks'].items():
+        line = '   '.join(f'{stage} {p50:.1f} / {p95:.1f}' for stage, (p50, p95) in stages.items())
+        lines.append(f'  {name:<21} {line}')
+    lines += [f'  {name}: forward / public implementation ({OFFICIAL_MS[name]:.0f} ms on 2 cores '
+              f'of an AMD EPYC, torch 2.0.1): {ratio:.2f}'
+              for name, ratio in result['vs_official'].items()]
     return '\n'.join(lines)
 
 
 @torch.inference_mode()
-def _time_stages(iterations: int) -> dict[str, tuple[float, float]]:
+def _time_stages(network: ImitationPolicy, iterations: int) -> dict[str, tuple[float, float]]:
     frame = _noise_frame(np.random.default_rng(0))
-    network = Transfuser(TransfuserConfig()).eval()
     features = transfuser_features(frame, network.feature_spec)
     return {'features': _time(lambda: transfuser_features(frame, network.feature_spec),
                               iterations),

@@ -40,7 +40,8 @@ def policy_class(name: str) -> type[ImitationPolicy]:
     """
     Return the class of a policy that ships, or import the one at ``package.module:Class``.
 
-    :raises ArchitectureError: when there is no such policy, or what is there is none
+    :raises ArchitectureError: when there is no such policy, its module cannot be imported, or
+        what is there is none
     """
     path = SHIPPED.get(name, name)
     module_name, colon, class_name = path.partition(':')
@@ -48,16 +49,26 @@ def policy_class(name: str) -> type[ImitationPolicy]:
         raise ArchitectureError(f'there is no policy {name!r}; name one of {", ".join(SHIPPED)}, '
                                 'or your own class by its import path package.module:Class')
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise ArchitectureError(f'{name}: cannot be imported ({error}); is its folder on '
                                 'PYTHONPATH?') from error
-    except AttributeError as error:
-        raise ArchitectureError(f'{name}: the module {module_name} has no {class_name}') from error
+    # The module is the user's own: anything may happen in it.
+    except Exception as error:
+        raise ArchitectureError(f'{name}: importing {module_name} ended with '
+                                f'{type(error).__name__}: {error}; correct the module') from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise ArchitectureError(f'{name}: the module {module_name} has no {class_name}')
     if not (isinstance(found, type) and issubclass(found, ImitationPolicy)):
         raise ArchitectureError(f'{name}: is not a subclass of '
                                 'pair_drive_ros.models.policy.ImitationPolicy')
     return found
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Return the weights files that ship with the package, by the names of the checkpoints."""
+    return {path.stem: path for path in sorted(CHECKPOINTS.glob(f'*{WEIGHTS_SUFFIX}'))}
 
 
 def checkpoint_file(name: str) -> Path:
@@ -68,10 +79,11 @@ def checkpoint_file(name: str) -> Path:
     """
     if name.endswith(WEIGHTS_SUFFIX):
         return Path(name)
-    shipped = {path.stem: path for path in sorted(CHECKPOINTS.glob(f'*{WEIGHTS_SUFFIX}'))}
+    shipped = shipped_checkpoints()
     if name not in shipped:
-        raise ArchitectureError(f'there is no checkpoint {name!r}; name one that ships '
-                                f'({", ".join(shipped)}), or a file ending in {WEIGHTS_SUFFIX}')
+        ships = f'one that ships ({", ".join(shipped)}), or ' if shipped else ''
+        raise ArchitectureError(f'there is no checkpoint {name!r}; name {ships}a file ending in '
+                                f'{WEIGHTS_SUFFIX}')
     return shipped[name]
 
 

@@ -164,8 +164,8 @@ def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:
 
 def missing_sensors(frame: PlannerInput, spec: FeatureSpec) -> tuple[str, ...]:
     """Sensors that the features of ``spec`` are made from and that are not in the frame."""
-    there = {*frame.cameras, *(() if frame.lidar is None else (LIDAR,))}
-    return tuple(name for name in sensors_of(spec) if name not in there)
+    return tuple(name for name in sensors_of(spec)
+                 if (frame.lidar is None if name == LIDAR else name not in frame.cameras))
 
 
 def transfuser_features(frame: PlannerInput,

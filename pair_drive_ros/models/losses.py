@@ -94,7 +94,9 @@ def _matched(states: torch.Tensor, logits: torch.Tensor, true_states: torch.Tens
         reduction='none')
     place_cost = torch.cdist(states[..., :2], true_states[..., :2], p=1.0) * truth[:, None]
     cost = weights.agent_labels * label_cost + weights.agent_states * place_cost
-    pairs = np.array([linear_sum_assignment(scene) for scene in cost.cpu().numpy()])
+    # Where a network says NaN any pairs will do: the loss is NaN, which is the caller's to see.
+    pairs = np.array([linear_sum_assignment(scene)
+                      for scene in np.nan_to_num(cost.cpu().numpy())])
     rows, columns = torch.from_numpy(pairs).to(states.device).unbind(1)
     return rows, columns
 

@@ -14,23 +14,25 @@
 
 """The network benchmark measures every stage and leaves the process as it was."""
 
-from pair_drive_ros.evaluation.network_benchmark import OFFICIAL_FORWARD_MS, report, run
+from pair_drive_ros.evaluation.network_benchmark import OFFICIAL_MS, report, run
 import pytest
 import torch
 
 
 def test_every_stage_is_measured_and_reported():
     threads = torch.get_num_threads()
-    result = run(threads=1, iterations=2)
+    result = run(1, 2, ('transfuser full', 'diffusion_drive mini'))
     assert torch.get_num_threads() == threads
-    assert set(result['p50_ms']) == set(result['p95_ms']) == {'features', 'forward', 'plan'}
-    assert all(0.0 < p50 <= result['p95_ms'][name] for name, p50 in result['p50_ms'].items())
-    forward = result['p50_ms']['forward']
-    assert result['forward_vs_official'] == pytest.approx(forward / OFFICIAL_FORWARD_MS)
+    for stages in result['networks'].values():
+        assert set(stages) == {'features', 'forward', 'plan'}
+        assert all(0.0 < p50 <= p95 for p50, p95 in stages.values())
+    forward = result['networks']['transfuser full']['forward'][0]
+    assert result['networks']['diffusion_drive mini']['forward'][0] < forward
+    assert result['vs_official'] == {
+        'transfuser full': pytest.approx(forward / OFFICIAL_MS['transfuser full'])}
     text = report(result)
-    assert f'{forward:.1f} ms' in text
-    assert 'random weights' in text
-    assert f'{result["forward_vs_official"]:.2f}' in text
+    assert f'forward {forward:.1f} / ' in text and 'random weights' in text
+    assert f'{result["vs_official"]["transfuser full"]:.2f}' in text
 
 
 @pytest.mark.parametrize(('threads', 'iterations'), [(0, 1), (1, 0)])

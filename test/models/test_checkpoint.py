@@ -31,6 +31,7 @@ from pair_drive_ros.models.checkpoint import (
 from pair_drive_ros.models.policy import ImitationPolicy, TensorSpec
 from pair_drive_ros.models.transfuser import Transfuser
 import pytest
+from safetensors.torch import load_file
 from tiny_network import random_features, TINY, tiny_transfuser
 import torch
 
@@ -233,3 +234,21 @@ def test_a_header_length_that_looks_like_a_pickle_is_none(tmp_path):
         pytest.fail('no name gave a header of 640 bytes')
     loaded, _ = load_checkpoint(path, OneLayer)
     assert torch.equal(loaded.plan({}), policy.plan({}))
+
+
+def test_half_the_bytes_are_nearly_the_same_network(saved, tmp_path):
+    half = tmp_path / 'half.safetensors'
+    policy = tiny_transfuser()
+    card = save_checkpoint(half, policy, RECORD, half=True)
+    tensors = load_file(half)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16, torch.int64}
+    assert half.stat().st_size < 0.75 * saved.stat().st_size
+    loaded, read = load_checkpoint(half, Transfuser)
+    assert read.weights_sha256 == card.weights_sha256
+    for name, tensor in loaded.state_dict().items():
+        expected = policy.state_dict()[name]
+        assert tensor.dtype == expected.dtype
+        torch.testing.assert_close(tensor, expected, rtol=1e-3, atol=1e-6)
+    # What is stored is what plans: another round through float16 changes nothing.
+    again = save_checkpoint(tmp_path / 'again.safetensors', loaded, RECORD, half=True)
+    assert again.model_hash == card.model_hash

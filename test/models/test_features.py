@@ -154,7 +154,7 @@ def test_only_what_is_asked_for_is_needed():
 
 
 def test_missing_sensors_are_named():
-    with pytest.raises(FeatureError, match='left, right is not in the input, which has the cameras front and'):
+    with pytest.raises(FeatureError, match='left, right is not in the input, which has the'):
         transfuser_features(noise_frame(cameras=('front',)))
     with pytest.raises(FeatureError, match='lidar is not in the input'):
         transfuser_features(noise_frame(lidar=False))

@@ -19,21 +19,22 @@ from dataclasses import dataclass, replace
 import json
 import os
 from pathlib import Path
+import socket
 import subprocess
 import sys
 from typing import ClassVar
 
-import numpy as np
 from pair_drive_ros.models.checkpoint import load_card, load_checkpoint
 from pair_drive_ros.models.policy import ImitationPolicy, TensorSpec
-from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_training import learning_curves
 from pair_drive_training.__main__ import main
-from pair_drive_training.data.cache import CacheError, CacheHeader, write_header
-from pair_drive_training.data.shards import ShardCard, write_shard
-from pair_drive_training.imitation import Imitation, ImitationConfig, ImitationError
+from pair_drive_training.data.cache import CacheError
+from pair_drive_training.imitation import brightened, Imitation, ImitationConfig, ImitationError
 from pair_drive_training.run_state import RunStateError
+from pair_drive_training.validation import Validation
 import pytest
 from safetensors.torch import load_file
+from tiny_cache import token, write_cache
 import torch
 from torch import nn
 
@@ -74,36 +75,13 @@ class Still(ImitationPolicy):
 
 @pytest.fixture(scope='module')
 def cache(tmp_path_factory) -> Path:
-    """Write random scenes whose human drives at a constant velocity."""
-    path = tmp_path_factory.mktemp('cache')
-    kinds = {'features_mini': 1, 'targets': 1, 'scenes': 1}
-    write_header(path, CacheHeader(kinds, splits=('noise',)))
-    rng = np.random.default_rng(0)
-    status = rng.normal(size=(SCENES, 8)).astype(np.float32)
-    status[:, :4] = np.eye(4)[rng.integers(4, size=SCENES)]
-    speed = rng.uniform(1.0, 10.0, SCENES).astype(np.float32)
-    status[:, 4] = speed
-    trajectory = np.zeros((SCENES, 8, 3), np.float32)
-    trajectory[..., 0] = 0.5 * np.arange(1, 9) * speed[:, None]
-    tokens = tuple(f'{index:016x}' for index in range(SCENES))
-    history = np.repeat(status[:, None], 4, axis=1)
-    arrays = {
-        'features_mini': {
-            'camera_feature': rng.integers(0, 256, (SCENES, 3, 128, 512), np.uint8),
-            'lidar_feature': rng.integers(0, 6, (SCENES, 1, 128, 128), np.uint8),
-            'status_feature': status},
-        'targets': {
-            'trajectory': trajectory,
-            'agent_states': rng.normal(0.0, 9.0, (SCENES, 30, 5)).astype(np.float32),
-            'agent_labels': rng.random((SCENES, 30)) < 0.3,
-            'bev_semantic_map': rng.integers(0, 7, (SCENES, 128, 256), np.uint8)},
-        'scenes': {
-            'token': np.array(tokens), 'log_name': np.array(['noise'] * SCENES),
-            'velocity': history[..., 4:6], 'acceleration': history[..., 6:],
-            'command': history[..., :4].astype(np.int64)}}
-    for kind, of_kind in arrays.items():
-        write_shard(path / kind, ShardCard(1, kind, 1, 'noise', tokens, {}), of_kind)
-    return path
+    return write_cache(tmp_path_factory.mktemp('cache'), SCENES)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """Leave out the curves, which take longer than a tiny network's epoch."""
+    monkeypatch.setattr(learning_curves, 'draw_curves', lambda path, rows: None)
 
 
 @pytest.fixture
@@ -113,56 +91,115 @@ def config(cache, tmp_path) -> ImitationConfig:
                            readers=1, threads=1)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / 'last.safetensors')
+def line_of(config: ImitationConfig, **changes) -> ImitationConfig:
+    """Return the configuration of a run of the smallest policy."""
+    return replace(config, **{'policy': f'{__name__}:Line', 'model': {}, 'precision': 'fp32',
+                              **changes})
+
+
+def weights(folder: Path, name: str = 'last') -> dict[str, torch.Tensor]:
+    return load_file(folder / f'{name}.safetensors')
+
+
+def rows(folder: Path, *without: str) -> list[dict[str, float]]:
+    return [{name: value for name, value in json.loads(line).items() if name not in without}
+            for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    for which in ('last', 'best'):
+        before, after = weights(one, which), weights(other, which)
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    assert rows(one, 'seconds') == rows(other, 'seconds')
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_two_and_two_epochs_are_four(config, tmp_path):
     whole = replace(config, out=tmp_path / 'whole')
     Imitation(whole).run()
     Imitation(config).run(2)
-    assert json.loads((config.out / 'metrics.jsonl').read_text().splitlines()[-1])['epoch'] == 2
+    assert [row['epoch'] for row in rows(config.out)] == [1, 2]
     resumed = Imitation(config)
     assert resumed.step == 2 * resumed.steps_per_epoch
     resumed.run()
-    before, after = weights(whole.out), weights(config.out)
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    without_time = [[{name: value for name, value in json.loads(line).items()
-                      if name != 'seconds'}
-                     for line in (folder / 'metrics.jsonl').read_text().splitlines()]
-                    for folder in (whole.out, config.out)]
-    assert without_time[0] == without_time[1] and len(without_time[0]) == 4
+    assert_equal_runs(whole.out, config.out)
+    assert [row['epoch'] for row in rows(whole.out)] == [1, 2, 3, 4]
 
 
-def test_a_run_goes_on_within_an_epoch(config, tmp_path, monkeypatch):
+@pytest.mark.parametrize('policy', ['transfuser', f'{__name__}:Line'])
+def test_a_run_goes_on_within_an_epoch(config, tmp_path, monkeypatch, policy):
+    config = config if policy == 'transfuser' else line_of(config)
     whole = replace(config, out=tmp_path / 'whole', epochs=1)
     Imitation(whole).run()
     broken = replace(config, epochs=1, save_minutes=0.0)
     run = Imitation(broken)
     step = run._step
     monkeypatch.setattr(run, '_step', lambda module, batch: step(module, batch)
-                        if run.step < 2 else (_ for _ in ()).throw(KeyboardInterrupt))
+                        if run.step < 2 else interrupt())
     with pytest.raises(KeyboardInterrupt):
         run.run()
     resumed = Imitation(broken)
     assert resumed.step == 2
     resumed.run()
-    before, after = weights(whole.out), weights(config.out)
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert_equal_runs(whole.out, config.out)
+
+
+@pytest.mark.parametrize('where', ['measure', 'quality'])
+def test_an_epoch_that_was_not_validated_is_not_over(config, tmp_path, monkeypatch, where):
+    config = line_of(config, epochs=2, save_minutes=0.0)
+    whole = replace(config, out=tmp_path / 'whole')
+    Imitation(whole).run()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Validation, where, interrupt)
+        Imitation(config).run()
+    Imitation(config).run()
+    assert_equal_runs(whole.out, config.out)
 
 
 def test_the_default_loss_learns_and_the_best_is_kept(config):
-    run = Imitation(replace(config, policy=f'{__name__}:Line', model={}, epochs=30,
-                            learning_rate=0.05, precision='fp32'))
+    run = Imitation(line_of(config, epochs=20, learning_rate=0.05))
     run.run()
-    rows = [json.loads(line) for line in
-            (config.out / 'metrics.jsonl').read_text().splitlines()]
-    assert rows[-1]['val/trajectory'] < 0.3 * rows[0]['val/trajectory']
+    measured = [row['val/trajectory'] for row in rows(config.out)]
+    assert measured[-1] < 0.3 * measured[0]
+    learned = [row['train/trajectory'] for row in rows(config.out)]
+    assert learned[-1] < 0.3 * learned[0]
     policy, card = load_checkpoint(config.out / 'best.safetensors', Line)
     assert card.architecture == f'{__name__}:Line'
-    assert card.training.metrics['val/trajectory'] == min(row['val/trajectory'] for row in rows)
-    assert (config.out / 'curves.png').stat().st_size > 5000
+    assert card.training.metrics['val/trajectory'] == min(measured)
     assert list((config.out / 'tensorboard').iterdir())
+
+
+def test_the_best_is_what_was_best_and_the_last_what_was_last(config, monkeypatch):
+    monkeypatch.setattr(Validation, 'quality',
+                        lambda self, row: {1: 1.0, 2: 3.0, 3: 2.0}.get(row['epoch']))
+    Imitation(line_of(config, epochs=4)).run()
+    epochs = [load_card(config.out / f'{name}.safetensors').training.metrics['epoch']
+              for name in ('best', 'last')]
+    assert epochs == [2, 4]
+
+
+def test_validation_may_be_rare_but_the_last_epoch_has_it(config):
+    Imitation(line_of(config, epochs=5, val_every=2)).run()
+    assert [row['epoch'] for row in rows(config.out) if 'val/trajectory' in row] == [2, 4, 5]
+
+
+def test_the_learning_rate_rises_to_its_highest_and_falls_to_zero(config):
+    for warmup, epochs in ((0.1, 4), (0.3, 3), (0.0, 2), (0.99, 3)):
+        run = Imitation(line_of(config, warmup=warmup, epochs=epochs, learning_rate=0.1,
+                                out=config.out / f'{warmup}'))
+        steps = epochs * run.steps_per_epoch
+        rates = [run.learning_rate(step) for step in range(steps)]
+        top = rates.index(max(rates))
+        assert rates[:top + 1] == sorted(rates[:top + 1])
+        assert rates[top:] == sorted(rates[top:], reverse=True)
+        assert max(rates) == pytest.approx(0.1) and min(rates) > 0.0
+        assert rates[0] == pytest.approx(0.1 / max(round(warmup * steps), 1))
+        if warmup < 0.5:
+            assert rates[-1] < 0.03
 
 
 def test_sensor_dropout_is_of_training_only(config):
@@ -182,23 +219,50 @@ def test_a_policy_without_parameters_is_not_trained(config):
 
 
 def test_a_changed_configuration_is_named(config):
+    config = line_of(config)
     Imitation(config).run(1)
     with pytest.raises(ImitationError, match='learning_rate was 0.001, now 0.01'):
         Imitation(replace(config, learning_rate=0.01))
     assert Imitation(replace(config, readers=2)).step == 3
 
 
-def test_a_loss_that_is_not_finite_stops_and_leaves_the_tokens(config, monkeypatch):
+def test_other_scenes_are_not_gone_on_with(config, tmp_path):
+    grown = write_cache(tmp_path / 'cache', SCENES)
+    config = line_of(config, cache=grown)
+    Imitation(config).run(1)
+    write_cache(grown, SCENES + 1)
+    with pytest.raises(ImitationError, match='begun with other scenes; the cache has grown'):
+        Imitation(config)
+
+
+@pytest.mark.parametrize('bad', [
+    lambda self, features, targets: {'trajectory': self.plan(features).sum() * float('nan')},
+    # A finite loss whose gradient is not: that of the root at zero.
+    lambda self, features, targets: {'trajectory': (0.0 * self.plan(features)).sum().sqrt()}])
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_tokens(config, monkeypatch, bad):
+    config = line_of(config)
     Imitation(config).run(1)
     kept = (config.out / 'state.safetensors').read_bytes()
     run = Imitation(config)
-    monkeypatch.setattr(Transfuser, 'loss', lambda self, features, targets: {
-        'trajectory': self.plan(features).sum() * float('nan')})
-    with pytest.raises(ImitationError, match='loss is not finite .trajectory.'):
+    before = {name: tensor.clone() for name, tensor in run.policy.state_dict().items()}
+    monkeypatch.setattr(Line, 'loss', bad)
+    with pytest.raises(ImitationError, match=r'not finite \(.*gradient\); the batch is in'):
         run.run()
-    bad = json.loads((config.out / 'bad_batch.json').read_text())
-    assert bad['step'] == 3 and len(bad['tokens']) == 4 and bad['terms'] == {'trajectory': 'nan'}
+    content = json.loads((config.out / 'bad_batch.json').read_text())
+    assert content['step'] == 3 and len(content['tokens']) == 4
+    assert set(content['terms']) == {'trajectory', 'gradient'}
+    assert content['terms']['gradient'] == 'nan'
     assert (config.out / 'state.safetensors').read_bytes() == kept
+    assert all(torch.equal(before[name], tensor)
+               for name, tensor in run.policy.state_dict().items())
+
+
+def test_a_network_that_says_nan_stops_too(config):
+    run = Imitation(config)
+    torch.nn.init.constant_(run.policy.agent_head.mlp_label[0].bias, float('nan'))
+    with pytest.raises(ImitationError, match='loss is not finite .agent_labels'):
+        run.run()
+    assert len(json.loads((config.out / 'bad_batch.json').read_text())['tokens']) == 4
 
 
 def test_scenes_that_the_cache_misses_are_named(config, tmp_path):
@@ -206,27 +270,36 @@ def test_scenes_that_the_cache_misses_are_named(config, tmp_path):
     tokens.write_text(f'{0:016x}\n{77:016x}\n')
     with pytest.raises(CacheError, match='misses features_mini of 1 of 2 scenes'):
         Imitation(replace(config, tokens=tokens))
+    with pytest.raises(CacheError, match='misses features_mini of 1 of 2 scenes'):
+        Imitation(replace(config, val_tokens=tokens))
 
 
 @pytest.mark.parametrize('changes, sentence', [
     ({'batch': 0}, 'batch: expected 1 or more'),
     ({'precision': 'fp8'}, "precision: expected one of bf16, fp32, got 'fp8'"),
-    ({'warmup': 1.0}, 'warmup: expected a share')])
+    ({'warmup': 1.0}, 'warmup: expected a share'),
+    ({'learning_rate': 0.0}, 'learning_rate: expected more than 0'),
+    ({'clip': float('nan')}, 'clip: expected more than 0, got nan'),
+    ({'weight_decay': -1.0}, 'weight_decay: expected 0 or more'),
+    ({'device': 'gpu'}, "device: expected one of cpu, cuda, got 'gpu'")])
 def test_bad_values_are_sentences(config, changes, sentence):
     with pytest.raises(ImitationError, match=sentence):
         replace(config, **changes)
 
 
 @pytest.mark.parametrize('changes, sentence', [
-    ({'batch': 100}, 'no more than there are scenes'),
+    ({'batch': 100}, 'no more than all scenes'),
     ({'model': {'colour': 1}}, 'model: does not fit transfuser'),
-    ({'anchors': Path('anchors.npy')}, 'anchors')])
+    ({'anchors': Path('anchors.npy')}, 'anchors'),
+    ({'policy': 'ego_status', 'model': {}, 'brightness': 0.1},
+     'brightness: ego_status reads no image')])
 def test_what_cannot_be_built_is_a_sentence(config, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         Imitation(replace(config, **changes))
 
 
 def test_a_damaged_state_is_not_gone_on_with(config):
+    config = line_of(config)
     Imitation(config).run(1)
     path = config.out / 'state.safetensors'
     path.write_bytes(path.read_bytes()[:1000])
@@ -234,27 +307,58 @@ def test_a_damaged_state_is_not_gone_on_with(config):
         Imitation(config)
 
 
-def test_the_card_says_what_it_was_trained_on(config):
-    Imitation(config).run(1)
+def test_the_card_says_what_it_was_trained_on(config, tmp_path):
+    tokens = tmp_path / 'few.txt'
+    tokens.write_text('\n'.join(token(index) for index in range(5)))
+    Imitation(line_of(config, tokens=tokens, val_cache=None, val_score='navsim_v1',
+                      epochs=1)).run()
     card = load_card(config.out / 'last.safetensors')
-    assert card.training.data == f'all scenes ({SCENES} scenes) of a cache of noise'
-    assert card.training.seed == 3 and card.architecture == 'transfuser'
+    assert card.training.data == 'few.txt (5 scenes) of a cache of noise'
+    assert card.training.seed == 3 and card.architecture == f'{__name__}:Line'
+    assert card.training.protocol is None
+    assert not (config.out / 'best.safetensors').exists()
 
 
-def test_two_processes_learn_what_one_does(config, tmp_path):
+def test_brightness_is_a_gain_of_each_colour_of_each_image():
+    torch.manual_seed(0)
+    image = torch.full((2, 3, 4, 4), 0.5)
+    image[..., 0] = 0.0
+    features = brightened({'camera_feature': image, 'status_feature': torch.ones(2, 8)}, 0.1)
+    bright = features['camera_feature']
+    assert bright[..., 0].abs().max() == 0.0
+    assert len(bright[..., 1:].flatten(2).std(dim=2).nonzero()) == 0
+    assert len(set(bright[..., 1, 1].flatten().tolist())) == 6
+    assert torch.equal(features['status_feature'], torch.ones(2, 8))
+
+
+def test_two_processes_learn_what_one_does(config, tmp_path, monkeypatch):
     """Gradients of a network without batch statistics are the mean over both halves."""
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node', '2',
-               '--master_port', '29517', '-m', 'pair_drive_training', 'train',
-               '--cache', str(config.cache), '--out', str(tmp_path / 'two'),
-               '--policy', 'ego_status', '--epochs', '2',
-               '--batch', '4', '--precision', 'fp32', '--val-score', 'none', '--threads', '1',
-               '--readers', '1', '--seed', '3']
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240,
-                         env={**os.environ, 'OMP_NUM_THREADS': '1'})
-    assert run.returncode == 0, run.stderr
-    assert main(['train', '--cache', str(config.cache), '--out', str(tmp_path / 'one'),
-                 '--policy', 'ego_status', '--epochs', '2', '--batch', '4', '--precision', 'fp32',
-                 '--val-score', 'none', '--threads', '1', '--readers', '1', '--seed', '3']) == 0
-    one, two = weights(tmp_path / 'one'), weights(tmp_path / 'two')
-    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
 
+    def command(name):
+        return ['train', '--cache', str(config.cache), '--out', str(tmp_path / name), '--policy',
+                'ego_status', '--model', 'width=32', '--epochs', '3', '--batch', '4',
+                '--precision', 'fp32', '--val-score', 'none', '--val-cache', str(config.cache),
+                '--threads', '1', '--readers', '1', '--seed', '3']
+
+    # This process is the first, which writes.
+    two = {'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port}
+    second = subprocess.Popen(
+        [sys.executable, '-m', 'pair_drive_training', *command('two')], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **two, 'RANK': '1', 'OMP_NUM_THREADS': '1'})
+    try:
+        with monkeypatch.context() as patch:
+            for name, value in {**two, 'RANK': '0'}.items():
+                patch.setenv(name, value)
+            assert main(command('two')) == 0
+        _, errors = second.communicate(timeout=240)
+    finally:
+        second.kill()
+    assert second.returncode == 0, errors
+    assert main(command('one')) == 0
+    one, both = weights(tmp_path / 'one'), weights(tmp_path / 'two')
+    assert all(torch.allclose(one[name], both[name], atol=1e-5) for name in one)
+    assert [row['epoch'] for row in rows(tmp_path / 'two')] == [1, 2, 3]

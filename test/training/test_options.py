@@ -61,6 +61,13 @@ def test_a_file_fills_them_and_the_command_line_wins(tmp_path):
                                                                spices={'mint': 2})
 
 
+@pytest.mark.parametrize('text', ['1e-3', '0.001', '"0.001"'])
+def test_a_number_is_one_however_it_is_written(tmp_path, text):
+    file = tmp_path / 'brew.yaml'
+    file.write_text(f'pot: a\nstrength: {text}\n')
+    assert parse('--config', str(file)).strength == 0.001
+
+
 def test_entries_read_back_are_the_same_configuration(tmp_path):
     import yaml
     brew = parse('--pot', 'a', '--sugar', 'b', '--spices', 'x=true')
@@ -72,6 +79,8 @@ def test_entries_read_back_are_the_same_configuration(tmp_path):
 @pytest.mark.parametrize('text, sentence', [
     ('pot: a\nlid: b\n', "no entry 'lid'; the entries are pot, cups"),
     ('pot: a\ncups: many\n', "cups: expected int, got 'many'"),
+    ('pot: a\nstrength: strong\n', "strength: expected float, got 'strong'"),
+    ('pot: a\nstrength: true\n', 'strength: expected float, got True'),
     ('pot: a\ncups: true\n', 'cups: expected int, got True'),
     ('pot: [\n', 'cannot be read'),
     ('- pot\n', 'expected entries'),
@@ -94,5 +103,5 @@ def test_help_names_every_option_and_its_default(capsys):
 def test_only_what_a_run_is_made_of_makes_a_difference():
     before = as_entries(Brew(Path('a')))
     assert differences(before, Brew(Path('a'), table='there')) == []
-    assert differences(before, Brew(Path('b'), cups=3)) == ["pot was 'a', now 'b'",
-                                                           'cups was 2, now 3']
+    assert differences(before, Brew(Path('b'), cups=3)) == [
+        "pot was 'a', now 'b'", 'cups was 2, now 3']

@@ -19,14 +19,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 import threading
 
 import numpy as np
 from pair_drive_ros.models.policy import FeatureSpec
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.navsim_recipe import TARGETS
+from pair_drive_training.data.records import SCENES
+from pair_drive_training.data.scene_filter import load_filter
 from pair_drive_training.data.transfuser_scene import as_features, features_kind, read_features
 import torch
+
+CPU = torch.device('cpu')
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ class TrainingBatches:
     What a policy learns from: its features and the targets of some scenes of a cache.
 
     :param threads: how many read ahead
+    :param device: where the batches will be needed; those for a GPU lie in pinned memory
     :raises CacheError: when the cache misses scenes or a kind of record
     """
 
     def __init__(self, cache: Cache, tokens: Sequence[str], spec: FeatureSpec, threads: int,
-                 pinned: bool = False):
+                 device: torch.device = CPU):
         check_scenes(cache, tokens, (features_kind(spec), TARGETS))
         self.tokens = tuple(tokens)
         # A cache keeps shards open and is not made for several threads: each has its own view.
@@ -69,7 +75,7 @@ class TrainingBatches:
         self._cache = cache
         self._spec = spec
         self._threads = threads
-        self._pinned = pinned
+        self._device = device
 
     def read(self, tokens: Sequence[str]) -> Batch:
         """Read one batch."""
@@ -89,7 +95,7 @@ class TrainingBatches:
     def stream(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Yield the batches of these indices into ``tokens``, read ahead in threads."""
         waiting: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self._threads, initializer=self._enter_thread) as pool:
             try:
                 for indices in batches:
                     waiting.append(pool.submit(self.read, [self.tokens[i] for i in indices]))
@@ -100,18 +106,48 @@ class TrainingBatches:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def _enter_thread(self) -> None:
+        # Pinned memory belongs to a thread's current GPU, which by itself is the first one.
+        if self._device.type == 'cuda':
+            torch.cuda.set_device(self._device)
+
     def _tensors(self, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return ({name: tensor.pin_memory() for name, tensor in tensors.items()}
-                if self._pinned else tensors)
+                if self._device.type == 'cuda' else tensors)
+
+
+def listed_tokens(cache: Cache, path: Path | None) -> Sequence[str]:
+    """
+    Return the tokens that a scene filter lists, else all that have targets, of the logs it lists.
+
+    :param path: scene filter or list of tokens; None for all that have targets
+    :raises FilterError: when the file cannot be used
+    """
+    wanted = load_filter(path)
+    if wanted.tokens is not None:
+        return wanted.tokens
+    tokens = cache.tokens(TARGETS)
+    if wanted.log_names is None:
+        return tokens
+
+    def log_name(token: str) -> str:
+        arrays, index = cache.shard_of(SCENES, token)
+        return str(arrays['log_name'][index])
+
+    return [token for token in tokens if wanted.wants_log(log_name(token))]
 
 
 def check_scenes(cache: Cache, tokens: Sequence[str], kinds: Sequence[str]) -> None:
     """
     Make sure that a cache has all records of these scenes.
 
-    :raises CacheError: when it does not; the sentence says how many are missing
+    :raises CacheError: when it does not, or there is no scene; the sentence says how many are
+        missing
     """
+    if not tokens:
+        raise CacheError(f'{cache.path}: holds none of the scenes that are asked for; build it '
+                         'for them, or name others')
     for kind in kinds:
         held = set(cache.tokens(kind))
         missing = [token for token in tokens if token not in held]

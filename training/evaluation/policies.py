@@ -129,7 +129,7 @@ class NetworkPolicy:
 
 def policy_names() -> tuple[str, ...]:
     """Names of all policies that are there: the built-in ones and the checkpoints that ship."""
-    return *POLICIES, *_shipped()
+    return *POLICIES, *architectures.shipped_checkpoints()
 
 
 def find_policy(name: str, architecture: str = '', without: Sequence[str] = ()) -> Policy:
@@ -144,7 +144,8 @@ def find_policy(name: str, architecture: str = '', without: Sequence[str] = ()) 
     :raises CheckpointError: when the checkpoint cannot be loaded
     :raises CacheError: when no cache holds features of the network's sizes
     """
-    is_checkpoint = name.endswith(WEIGHTS_SUFFIX) or name in _shipped()
+    is_checkpoint = (name.endswith(WEIGHTS_SUFFIX)
+                     or name in architectures.shipped_checkpoints())
     if architecture and not is_checkpoint:
         raise PolicyError(f'{name}: an architecture is named ({architecture}), but this is no '
                           'checkpoint; leave --architecture out')
@@ -177,10 +178,6 @@ def plan_scenes(policy: Policy, cache: Records, protocol: Protocol, tokens: Sequ
 
     failures = work_in_batches(tokens, BATCH, work, 'plan')
     return plans, failures
-
-
-def _shipped() -> list[str]:
-    return sorted(path.stem for path in architectures.CHECKPOINTS.glob(f'*{WEIGHTS_SUFFIX}'))
 
 
 def _trained_policy(name: str, architecture: str) -> ImitationPolicy:
