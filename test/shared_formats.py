@@ -90,9 +90,10 @@ def navsim_frame(folder: Path) -> RealFrame:
     for index, name in enumerate(('left', 'front', 'right')):
         height, width = rgb.shape[1:3]
         matrix = (resized[index] @ intrinsics[index])[:3, :3].astype(np.float64)
-        calibration = CameraCalibration(width, height, matrix, *_NO_DISTORTION)
-        cameras[name] = CameraImage(name, 0, rgb[index], calibration)
         base_from_camera[name] = poses[index].astype(np.float64)
+        calibration = CameraCalibration(width, height, matrix, *_NO_DISTORTION,
+                                        base_from_camera[name])
+        cameras[name] = CameraImage(name, 0, rgb[index], calibration)
     points = read_tensor(folder / 'points.tensor').reshape(-1, 5)[:, :4].astype(np.float32)
     status = read_tensor(folder / 'status.tensor').reshape(3, 8)[-1].astype(np.float64)
     ego = EgoState(0, np.zeros(3), status[4:6], status[6:8])

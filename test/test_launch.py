@@ -78,15 +78,15 @@ def test_our_executables_are_entry_points(checkout, name):
 def test_the_launch_arguments_feed_real_inputs(checkout):
     source = (checkout / 'pair_drive_ros' / 'nodes' / 'inputs.py').read_text()
     for topic in constants(checkout / 'launch' / 'planner.launch.py')['INPUTS'].values():
-        generic = re.sub(r'camera_\w+?/image/compressed', 'camera_{name}', topic)
+        generic = re.sub(r'camera_[a-z]+/(image/compressed|camera_info)', 'camera_{name}', topic)
         assert generic in source, topic
 
 
 def test_the_demo_launch_and_the_demo_command_use_the_same_topics(checkout):
     inputs = constants(checkout / 'launch' / 'planner.launch.py')['INPUTS']
     sample = constants(checkout / 'launch' / 'demo.launch.py')['SAMPLE_TOPICS']
-    assert {inputs[name].removeprefix('~/input/'): topic for name, topic in sample.items()} == {
-        name: topic for name, topic in SAMPLE_INPUTS.items() if 'camera_info' not in name}
+    assert {inputs[name].removeprefix('~/input/'): topic for name, topic in sample.items()} == (
+        SAMPLE_INPUTS)
 
 
 def test_rviz_shows_topics_of_the_planner(checkout):

@@ -35,15 +35,12 @@ from typing import Any
 
 import numpy as np
 from pair_drive_ros.core.files import written_whole
-from pair_drive_ros.models.anchors import read_anchors
-from pair_drive_ros.models.architectures import policy_class
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
-from pair_drive_ros.models.features import CAMERA_FEATURE
 from pair_drive_ros.models.policy import ImitationPolicy
-from pair_drive_ros.models.pretrained import load_image_weights
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data.cache import Cache
 from pair_drive_training.data.training_batches import Batch, listed_tokens, TrainingBatches
+from pair_drive_training.fresh_policy import fresh_policy
 from pair_drive_training.learning_curves import log_epoch
 from pair_drive_training.options import as_entries, differences, option
 from pair_drive_training.provenance import git_revision
@@ -86,6 +83,8 @@ class ImitationConfig:
     anchors: Path | None = option('anchors of diffusion_drive, see make-anchors', None)
     image_weights: Path | None = option('ImageNet weights of a ResNet-34 to begin with (.pth, '
                                         '.safetensors)', None)
+    init: Path | None = option('checkpoint to begin with, where names and shapes of its weights '
+                               'agree', None)
     epochs: int = option('passes over the training split', 20)
     batch: int = option('scenes in a step, over all processes', 32)
     learning_rate: float = option('at its highest', 1e-3)
@@ -93,7 +92,6 @@ class ImitationConfig:
                            'a cosine to zero', 0.1)
     weight_decay: float = option("AdamW's", 0.01)
     clip: float = option('largest norm of the gradient', 5.0)
-    brightness: float = option("spread of a random gain of each colour of a scene's image", 0.0)
     precision: str = option('bf16 (mixed) or fp32', 'bf16')
     seed: int = option('of weights, order and dropout', 0)
     device: str = option('cpu or cuda', 'cpu', may_change=True)
@@ -106,7 +104,7 @@ class ImitationConfig:
     def __post_init__(self) -> None:
         for least, names in (
                 (1, ('val_every', 'epochs', 'batch', 'readers')),
-                (0, ('weight_decay', 'brightness', 'seed', 'threads', 'save_minutes'))):
+                (0, ('weight_decay', 'seed', 'threads', 'save_minutes'))):
             for name in names:
                 if not getattr(self, name) >= least:
                     raise ImitationError(f'{name}: expected {least} or more, got '
@@ -148,7 +146,9 @@ class Imitation:
         if config.threads:
             torch.set_num_threads(config.threads)
         _seed(config.seed, 0, 0)
-        self.policy = build_policy(config)
+        self.policy = fresh_policy(config.policy, config.preset, config.model,
+                                   anchors=config.anchors, init=config.init,
+                                   image_weights=config.image_weights)
         parameters = [value for value in self.policy.parameters() if value.requires_grad]
         if not parameters:
             raise ImitationError(f'{config.policy}: has no parameters to train; evaluate and run '
@@ -157,8 +157,6 @@ class Imitation:
         self._optimizer = torch.optim.AdamW(parameters, config.learning_rate,
                                             weight_decay=config.weight_decay)
         spec = self.policy.feature_spec
-        if config.brightness and CAMERA_FEATURE not in spec:
-            raise ImitationError(f'brightness: {config.policy} reads no image; leave it out')
         cache = Cache.open(config.cache)
         tokens = listed_tokens(cache, config.tokens)
         self._batches = TrainingBatches(cache, tokens, spec, config.readers, self._device)
@@ -229,8 +227,6 @@ class Imitation:
         for group in self._optimizer.param_groups:
             group['lr'] = self.learning_rate(self.step)
         features, targets = batch.on(self._device, self.policy.feature_spec)
-        if self.config.brightness:
-            features = brightened(features, self.config.brightness)
         with torch.autocast(self._device.type, torch.bfloat16, self.config.precision == 'bf16'):
             terms = module(features, targets)
         loss = torch.stack(list(terms.values())).sum()
@@ -353,36 +349,6 @@ class _LossModule(nn.Module):
     def forward(self, features: Mapping[str, torch.Tensor],
                 targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return self.policy.loss(features, targets)
-
-
-def build_policy(config: ImitationConfig) -> ImitationPolicy:
-    """
-    Build the configured policy with fresh weights, its anchors and its image encoder's weights.
-
-    :raises ImitationError: when the policy has no such preset, anchors or image encoder
-    """
-    found = policy_class(config.policy)
-    configure = found.config_class
-    if config.preset == 'mini' and hasattr(configure, 'mini'):
-        configure = configure.mini
-    try:
-        policy = found(configure(**config.model))
-    except TypeError as error:
-        raise ImitationError(f'model: does not fit {config.policy} ({error})') from error
-    if config.anchors is not None:
-        if not hasattr(policy, 'set_anchors'):
-            raise ImitationError(f'anchors: {config.policy} has none; leave the option out')
-        policy.set_anchors(torch.from_numpy(read_anchors(config.anchors)))
-    if config.image_weights is not None:
-        load_image_weights(policy, config.image_weights)
-    return policy
-
-
-def brightened(features: Mapping[str, torch.Tensor], spread: float) -> dict[str, torch.Tensor]:
-    """Scale each colour of each scene's image by a random gain; what is black stays black."""
-    image = features[CAMERA_FEATURE]
-    gain = 1.0 + spread * torch.randn(len(image), 3, 1, 1, device=image.device)
-    return {**features, CAMERA_FEATURE: (image * gain).clamp(0.0, 1.0)}
 
 
 def _device(name: str) -> torch.device:

@@ -19,13 +19,15 @@ from pair_drive_ros.conversions.errors import ConversionError, Message
 from pair_drive_ros.core.frames import CameraCalibration, FrameError
 
 
-def camera_calibration(msg: Message) -> CameraCalibration:
+def camera_calibration(msg: Message,
+                       base_from_camera: np.ndarray | None = None) -> CameraCalibration:
     """
     Return the pinhole calibration of the image that comes with the message.
 
     ``K`` belongs to the full sensor; the region of interest and the binning of the message are
     applied to it, as sensor_msgs/CameraInfo defines them (zeros mean none).
 
+    :param base_from_camera: [4, 4] from the optical frame to ``base_link``, where it is known
     :raises ConversionError: when the camera is uncalibrated or the values cannot be true
     """
     intrinsics = np.array(msg.k, dtype=np.float64).reshape(3, 3)
@@ -45,6 +47,19 @@ def camera_calibration(msg: Message) -> CameraCalibration:
     if not np.all(np.isfinite(distortion)):
         raise ConversionError('camera_info: distortion is not finite; calibrate the camera again')
     try:
-        return CameraCalibration(width, height, intrinsics, distortion, msg.distortion_model)
+        return CameraCalibration(width, height, intrinsics, distortion, msg.distortion_model,
+                                 base_from_camera)
     except FrameError as error:
         raise ConversionError(f'camera_info: {error}') from error
+
+
+def same_calibration(one: Message, other: Message) -> bool:
+    """Tell whether two messages have one frame and give one :func:`camera_calibration`."""
+    return (_plain(one) == _plain(other) and np.array_equal(one.k, other.k)
+            and np.array_equal(one.d, other.d))
+
+
+def _plain(msg: Message) -> tuple:
+    roi = msg.roi
+    return (msg.width, msg.height, msg.distortion_model, msg.binning_x, msg.binning_y,
+            roi.x_offset, roi.y_offset, roi.width, roi.height, msg.header.frame_id)

@@ -49,7 +49,9 @@ class CameraCalibration:
     Pinhole calibration of one camera.
 
     ``intrinsics`` [3, 3] pixels for an image of ``width`` x ``height``; ``distortion`` [D] in the
-    order of ``distortion_model`` (sensor_msgs/CameraInfo).
+    order of ``distortion_model`` (sensor_msgs/CameraInfo); ``base_from_camera`` [4, 4] takes
+    points of the optical frame (x right, y down, z ahead) to ``base_link``, None where the
+    camera's pose is not known.
     """
 
     width: int
@@ -57,9 +59,12 @@ class CameraCalibration:
     intrinsics: np.ndarray
     distortion: np.ndarray
     distortion_model: str
+    base_from_camera: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_array('intrinsics', self.intrinsics, (3, 3))
+        if self.base_from_camera is not None:
+            _check_array('base_from_camera', self.base_from_camera, (4, 4))
         if not (self.intrinsics[0, 0] > 0.0 and self.intrinsics[1, 1] > 0.0):
             raise FrameError('intrinsics: the focal lengths must be positive; '
                              'is the camera calibrated?')

@@ -36,9 +36,10 @@ def write_load_bag(path: Path, seconds: float) -> None:
     The images are textured noise of about 0.4 MB each, the points random.
     """
     store = get_typestore(Stores.ROS2_JAZZY)
-    image, cloud, odometry = _image(store), _cloud(store), _odometry(store)
+    image, info, cloud, odometry = _image(store), _info(store), _cloud(store), _odometry(store)
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        topics = {**{f'/camera/{name}/image/compressed': image for name in CAMERAS},
+        topics = {**{f'/camera/{name}/camera_info': info for name in CAMERAS},
+                  **{f'/camera/{name}/image/compressed': image for name in CAMERAS},
                   '/lidar/points': cloud, '/odom': odometry}
         connections = {topic: writer.add_connection(topic, message.__msgtype__, typestore=store)
                        for topic, message in topics.items()}
@@ -63,6 +64,17 @@ def _image(store: Any) -> Any:
                         [cv2.IMWRITE_JPEG_QUALITY, 80])[1].ravel()
     return store.types['sensor_msgs/msg/CompressedImage'](
         header=_header(store, 'camera'), format='jpeg', data=data)
+
+
+def _info(store: Any) -> Any:
+    matrix = np.array([[0.8 * WIDTH, 0.0, 0.5 * WIDTH], [0.0, 0.8 * WIDTH, 0.5 * HEIGHT],
+                       [0.0, 0.0, 1.0]])
+    region = store.types['sensor_msgs/msg/RegionOfInterest'](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    return store.types['sensor_msgs/msg/CameraInfo'](
+        header=_header(store, 'camera'), width=WIDTH, height=HEIGHT, distortion_model='plumb_bob',
+        d=np.zeros(5), k=matrix.ravel(), r=np.eye(3).ravel(),
+        p=np.column_stack([matrix, np.zeros(3)]).ravel(), binning_x=0, binning_y=0, roi=region)
 
 
 def _cloud(store: Any) -> Any:

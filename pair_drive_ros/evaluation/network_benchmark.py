@@ -24,12 +24,14 @@ from typing import Any
 
 import numpy as np
 from pair_drive_ros.core.frames import (
+    CameraCalibration,
     CameraImage,
     DrivingCommand,
     EgoState,
     LidarSweep,
     PlannerInput,
 )
+from pair_drive_ros.core.geometry import rigid_transform
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
 from pair_drive_ros.models.features import STITCHED_CAMERAS, transfuser_features
 from pair_drive_ros.models.policy import ImitationPolicy
@@ -124,8 +126,15 @@ def _time(work: Callable[[], object], iterations: int) -> tuple[float, float]:
 
 
 def _noise_frame(random: np.random.Generator) -> PlannerInput:
-    cameras = {name: CameraImage(name, 0, random.integers(0, 256, _IMAGE_SHAPE, np.uint8))
-               for name in STITCHED_CAMERAS}
+    height, width, _ = _IMAGE_SHAPE
+    matrix = np.array([[0.8 * width, 0.0, 0.5 * width], [0.0, 0.8 * width, 0.5 * height],
+                       [0.0, 0.0, 1.0]])
+    # All look straight ahead from 1.5 m above the ground.
+    ahead = rigid_transform(np.array([1.5, 0.0, 1.5]),
+                            np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]))
+    calibration = CameraCalibration(width, height, matrix, np.zeros(5), 'plumb_bob', ahead)
+    cameras = {name: CameraImage(name, 0, random.integers(0, 256, _IMAGE_SHAPE, np.uint8),
+                                 calibration) for name in STITCHED_CAMERAS}
     points = random.uniform(-40.0, 40.0, (_LIDAR_POINTS, 4)).astype(np.float32)
     points[:, 2] = random.uniform(-1.0, 4.0, _LIDAR_POINTS)
     ego = EgoState(0, np.zeros(3), np.array([8.0, 0.0]))

@@ -123,10 +123,10 @@ class DiffusionDrive(TransfuserPerception):
         That is the BEV map [B, bev_width, rows, columns], the BEV feature [B, decoder_width,
         rows, columns] (the map joined with the decoder's cells) and the queries.
         """
-        fused, cells, queries = self.perceive(features)
-        bev_map = self.backbone.bev_map(fused)
+        percept = self.perceive(features)
+        bev_map = self.bev_map(percept)
         context = functional.interpolate(
-            cells.transpose(1, 2).unflatten(2, self.config.lidar_grid), bev_map.shape[2:],
+            percept.cells.transpose(1, 2).unflatten(2, self.config.cell_grid), bev_map.shape[2:],
             mode='bilinear', align_corners=False)
         joined = torch.cat([context, bev_map], dim=1)
-        return bev_map, self.bev_proj(joined.movedim(1, -1)).movedim(-1, 1), queries
+        return bev_map, self.bev_proj(joined.movedim(1, -1)).movedim(-1, 1), percept.queries

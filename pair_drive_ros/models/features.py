@@ -20,11 +20,12 @@ histogram seen from above and the ego status, all of the current frame only. ``F
 rises with every change of the numbers; a checkpoint trained on another version is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
-from pair_drive_ros.core.frames import DrivingCommand, EgoState, PlannerInput
+from pair_drive_ros.core.frames import CameraImage, DrivingCommand, EgoState, PlannerInput
+from pair_drive_ros.models.ground_view import ground_pixels, GroundViewError
 from pair_drive_ros.models.policy import FeatureError, FeatureSpec, TensorSpec
 import torch
 
@@ -34,6 +35,7 @@ CAMERA_FEATURE = 'camera_feature'
 LIDAR_FEATURE = 'lidar_feature'
 STATUS_FEATURE = 'status_feature'
 VALIDITY_FEATURE = 'validity_feature'
+GROUND_FEATURE = 'ground_feature'
 STITCHED_CAMERAS = ('left', 'front', 'right')
 LIDAR = 'lidar'
 
@@ -52,17 +54,22 @@ _SIDE_SHARE = 17 / 64
 
 
 def transfuser_spec(image_height: int = 256, image_width: int = 1024, lidar_bins: int = 256,
-                    lidar: bool = True, validity: bool = False) -> FeatureSpec:
+                    lidar: bool = True, validity: bool = False,
+                    ground: bool = False) -> FeatureSpec:
     """
     Names, shapes and dtypes of the features; the defaults are the devkit's.
 
     :param lidar: whether the network reads the LiDAR
     :param validity: whether it is told which of its sensors are there, and so can do without some
+    :param ground: whether it reads the cameras laid on the ground, in cells like the LiDAR's
     """
     spec = {CAMERA_FEATURE: TensorSpec((3, image_height, image_width)),
             STATUS_FEATURE: TensorSpec((STATUS_SIZE,))}
     if lidar:
         spec[LIDAR_FEATURE] = TensorSpec((1, lidar_bins, lidar_bins))
+    if ground:
+        spec[GROUND_FEATURE] = TensorSpec((3 * len(STITCHED_CAMERAS), lidar_bins // 2,
+                                           lidar_bins))
     if validity:
         spec[VALIDITY_FEATURE] = TensorSpec((len(sensors_of(spec)),))
     return spec
@@ -70,7 +77,7 @@ def transfuser_spec(image_height: int = 256, image_width: int = 1024, lidar_bins
 
 def sensors_of(spec: FeatureSpec) -> tuple[str, ...]:
     """Sensors that the features of ``spec`` are made from, in the order of the validity."""
-    return ((STITCHED_CAMERAS if CAMERA_FEATURE in spec else ())
+    return ((STITCHED_CAMERAS if CAMERA_FEATURE in spec or GROUND_FEATURE in spec else ())
             + ((LIDAR,) if LIDAR_FEATURE in spec else ()))
 
 
@@ -157,6 +164,29 @@ def histogram_from_counts(counts: np.ndarray) -> np.ndarray:
     return counts.astype(np.float32, order='C') / np.float32(LIDAR_MAX_COUNT)
 
 
+def stacked_ground(cameras: Mapping[str, CameraImage], cells: int) -> np.ndarray:
+    """
+    Lay the left, front and right camera on the ground, uint8 [9, cells / 2, cells].
+
+    Three colours each, see ``ground_view``; the place of a camera that is missing stays zero.
+
+    :raises FeatureError: when the calibration or the pose of a camera is not known
+    """
+    layers = np.zeros((len(STITCHED_CAMERAS), 3, cells // 2, cells), np.uint8)
+    for layer, name in zip(layers, STITCHED_CAMERAS, strict=True):
+        if name not in cameras:
+            continue
+        image = cameras[name]
+        if image.calibration is None:
+            raise FeatureError(f'{name}: no calibration of the camera is known, which the network '
+                               'needs; publish its camera_info')
+        try:
+            layer[:] = ground_pixels(image.rgb, image.calibration, cells)
+        except GroundViewError as error:
+            raise FeatureError(f'{name}: {error}') from error
+    return layers.reshape(-1, cells // 2, cells)
+
+
 def status(ego: EgoState, command: DrivingCommand) -> np.ndarray:
     """Float32 [8]: command one-hot (4), velocity (2, m/s), acceleration (2, m/s^2)."""
     return np.concatenate([command.one_hot(), ego.velocity, ego.acceleration]).astype(np.float32)
@@ -213,6 +243,10 @@ def _lidar_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
     return lidar_histogram(frame.lidar.points, shape[1])
 
 
+def _ground_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
+    return image_from_pixels(stacked_ground(frame.cameras, spec[GROUND_FEATURE].shape[2]))
+
+
 def _status_feature(frame: PlannerInput, _spec: FeatureSpec) -> np.ndarray:
     return status(frame.ego, frame.command)
 
@@ -225,6 +259,7 @@ def _validity_feature(frame: PlannerInput, spec: FeatureSpec) -> np.ndarray:
 _BUILDERS: dict[str, Callable[[PlannerInput, FeatureSpec], np.ndarray]] = {
     CAMERA_FEATURE: _camera_feature,
     LIDAR_FEATURE: _lidar_feature,
+    GROUND_FEATURE: _ground_feature,
     STATUS_FEATURE: _status_feature,
     VALIDITY_FEATURE: _validity_feature,
 }

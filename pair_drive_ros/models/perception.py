@@ -22,10 +22,11 @@ checkpoint's ``_backbone.transformers.0.blocks.1.attn.key.weight`` is this modul
 
 from collections.abc import Mapping
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pair_drive_ros.models.features import (
     CAMERA_FEATURE,
+    GROUND_FEATURE,
     LIDAR_FEATURE,
     LIDAR_RANGE_M,
     STATUS_FEATURE,
@@ -67,6 +68,17 @@ class AgentHead(nn.Module):
         return states, self.mlp_label(queries).squeeze(-1)
 
 
+class Percept(NamedTuple):
+    """What perception hands to a trajectory head."""
+
+    maps: list[torch.Tensor]
+    """The fused LiDAR maps of the backbone's four stages."""
+    cells: torch.Tensor
+    """Key/values of the decoder without the status, [B, cells, width]."""
+    queries: torch.Tensor
+    """The decoded queries [B, 1 + 30, width], the ego's first."""
+
+
 class TransfuserPerception(ImitationPolicy):
     """
     Everything but the trajectory head, which subclasses add.
@@ -82,13 +94,13 @@ class TransfuserPerception(ImitationPolicy):
         config = self.config
         self.feature_spec = transfuser_spec(config.image_height, config.image_width,
                                             config.lidar_bins, config.lidar,
-                                            config.sensor_validity)
+                                            config.sensor_validity, config.ground_view)
         width, ffn = config.decoder_width, config.decoder_ffn
         self.backbone = TransfuserBackbone(config)
-        cells = config.lidar_grid[0] * config.lidar_grid[1]
-        self.keyval_embedding = nn.Embedding(cells + 1, width)
+        self.keyval_embedding = nn.Embedding(math.prod(config.cell_grid) + 1, width)
         self.query_embedding = nn.Embedding(1 + AGENTS, width)
-        self.bev_downscale = nn.Conv2d(8 * config.base_width, width, 1)
+        self.bev_downscale = nn.Conv2d(
+            config.bev_width if config.feature_pyramid else 8 * config.base_width, width, 1)
         self.status_encoding = nn.Linear(STATUS_SIZE, width)
         self.bev_semantic_head = nn.Sequential(
             nn.Conv2d(config.bev_width, config.bev_width, 3, padding=1), nn.ReLU(inplace=True),
@@ -103,36 +115,40 @@ class TransfuserPerception(ImitationPolicy):
             self.validity_encoding = nn.Linear(sensors, width)
             self.sensor_dropout = SensorDropout(config.sensor_dropout)
 
-    def perceive(self, features: Mapping[str, torch.Tensor]
-                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def perceive(self, features: Mapping[str, torch.Tensor]) -> Percept:
         """
         Encode the sensors and decode the queries.
 
         :param features: as named and shaped by ``feature_spec``, with a batch axis in front
-        :return: the fused LiDAR map [B, 8 * base_width, *lidar_grid]; its cells as the decoder
-            sees them [B, cells, width]; the queries [B, 1 + 30, width], the ego's first
         :raises FeatureError: when the features do not match ``feature_spec``
         """
         check_features(features, self.feature_spec)
-        validity = features.get(VALIDITY_FEATURE) if self.config.sensor_validity else None
-        if validity is not None:
-            validity = self.sensor_dropout(validity)
-        fused = self.backbone(features[CAMERA_FEATURE],
-                              features[LIDAR_FEATURE] if self.config.lidar else None, validity)
+        config = self.config
+        validity = None
+        if config.sensor_validity:
+            validity = self.sensor_dropout(features[VALIDITY_FEATURE])
+        maps = self.backbone(features[CAMERA_FEATURE],
+                             features[LIDAR_FEATURE] if config.lidar else None, validity,
+                             features[GROUND_FEATURE] if config.ground_view else None)
         status = self.status_encoding(features[STATUS_FEATURE])
         if validity is not None:
             status = status + self.validity_encoding(validity)
-        cells = self.bev_downscale(fused).flatten(2).transpose(1, 2)
-        keyval = torch.cat([cells, status[:, None]], dim=1) + self.keyval_embedding.weight
+        cells = self.backbone.cells(maps) if config.feature_pyramid else maps[3]
+        keyval = self.bev_downscale(cells).flatten(2).transpose(1, 2)
+        keyval = torch.cat([keyval, status[:, None]], dim=1) + self.keyval_embedding.weight
         queries = self.query_embedding.weight.expand(len(status), -1, -1)
-        return fused, keyval[:, :-1], self.tf_decoder(queries, keyval)
+        return Percept(maps, keyval[:, :-1], self.tf_decoder(queries, keyval))
+
+    def bev_map(self, percept: Percept) -> torch.Tensor:
+        """Return the BEV map, [B, bev_width, lidar_bins / 4, lidar_bins / 4]."""
+        return self.backbone.bev_map(percept.maps, self.backbone.cells(percept.maps))
 
     def auxiliary(self, bev_map: torch.Tensor, agent_queries: torch.Tensor
                   ) -> dict[str, torch.Tensor]:
         """
         Predict what is learned beside the trajectory (sizes in brackets at full size).
 
-        :param bev_map: [B, bev_width, lidar_bins / 4, lidar_bins / 4], see ``backbone.bev_map``
+        :param bev_map: see :meth:`bev_map`
         :param agent_queries: [B, 30, width]
         :return: ``agent_states`` [B, 30, 5] and ``agent_labels`` [B, 30] logits, see
             :class:`AgentHead`; ``bev_semantic_map`` logits [B, 7, 128, 256]: rows from the ego to

@@ -66,9 +66,9 @@ class Transfuser(TransfuserPerception):
         :return: ``trajectory`` [B, 8, 3], see :meth:`plan`, and what :meth:`auxiliary` returns
         :raises FeatureError: when the features do not match ``feature_spec``
         """
-        fused, _, queries = self.perceive(features)
-        return {'trajectory': self.trajectory_head(queries[:, 0]),
-                **self.auxiliary(self.backbone.bev_map(fused), queries[:, 1:])}
+        percept = self.perceive(features)
+        return {'trajectory': self.trajectory_head(percept.queries[:, 0]),
+                **self.auxiliary(self.bev_map(percept), percept.queries[:, 1:])}
 
     def plan(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """
@@ -78,7 +78,7 @@ class Transfuser(TransfuserPerception):
 
         :raises FeatureError: when the features do not match ``feature_spec``
         """
-        return self.trajectory_head(self.perceive(features)[2][:, 0])
+        return self.trajectory_head(self.perceive(features).queries[:, 0])
 
     def loss(self, features: Mapping[str, torch.Tensor],
              targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -23,8 +23,9 @@ from pair_drive_ros.models.resnet import RESNET34_BLOCKS
 DECODER_HEADS = 8
 STRIDE = 32
 _MINI = {'image_height': 128, 'image_width': 512, 'lidar_bins': 128, 'base_width': 16,
-         'stage_blocks': (2, 2, 2, 2), 'fusion_blocks': 1, 'bev_width': 32, 'decoder_width': 128,
-         'decoder_layers': 2, 'decoder_ffn': 256, 'sensor_validity': True, 'sensor_dropout': 0.5}
+         'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
+         'decoder_layers': 2, 'decoder_ffn': 256, 'ground_view': True,
+         'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.5}
 
 
 class TransfuserError(ValueError):
@@ -61,6 +62,10 @@ class TransfuserConfig:
     """Hidden width of the decoder's and the heads' MLPs."""
     lidar: bool = True
     """Whether the LiDAR is read; without it the network is NAVSIM's LTF, latent TransFuser."""
+    ground_view: bool = False
+    """Whether the LiDAR encoder also reads the cameras laid on the ground, see ``ground_view``."""
+    feature_pyramid: bool = False
+    """Whether the BEV map takes up what the finer stages see, and the decoder its finer cells."""
     sensor_validity: bool = False
     """Whether the network is told which sensors are there, so that it can do without some."""
     sensor_dropout: float = 0.0
@@ -104,3 +109,9 @@ class TransfuserConfig:
     def lidar_grid(self) -> tuple[int, int]:
         """Rows (forward) and columns (left) of LiDAR tokens: the last stage's map."""
         return self.lidar_bins // STRIDE, self.lidar_bins // STRIDE
+
+    @property
+    def cell_grid(self) -> tuple[int, int]:
+        """Rows and columns of the cells that the decoder looks at."""
+        rows, columns = self.lidar_grid
+        return (2 * rows, 2 * columns) if self.feature_pyramid else (rows, columns)

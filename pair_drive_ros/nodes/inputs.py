@@ -24,19 +24,16 @@ from typing import Any
 from geometry_msgs.msg import AccelWithCovarianceStamped
 from nav_msgs.msg import Odometry
 import numpy as np
-from pair_drive_ros.conversions.camera_info import camera_calibration
+from pair_drive_ros.conversions.camera_info import camera_calibration, same_calibration
 from pair_drive_ros.conversions.errors import ConversionError
 from pair_drive_ros.conversions.image import decode_compressed, decode_image
 from pair_drive_ros.conversions.odometry import acceleration, driving_command, ego_state
-from pair_drive_ros.conversions.outputs import BASE_FRAME
 from pair_drive_ros.conversions.point_cloud import lidar_sweep
-from pair_drive_ros.conversions.rotation import rotation_from_rpy
 from pair_drive_ros.conversions.stamp import stamp_to_ns
-from pair_drive_ros.conversions.transforms import StaticTransforms
-from pair_drive_ros.core.frames import CameraImage, LidarSweep
-from pair_drive_ros.core.geometry import rigid_transform
+from pair_drive_ros.core.frames import CameraCalibration, CameraImage, LidarSweep
 from pair_drive_ros.core.timing import LatencyWindow
 from pair_drive_ros.nodes.parameter_table import sensor_names
+from pair_drive_ros.nodes.sensor_poses import SensorPoses
 from pair_drive_ros.planning.assembler import FrameAssembler, ODOMETRY
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -68,9 +65,10 @@ class InputTopics:
         self._node = node
         self._assembler = assembler
         self._wake = wake
-        self._extrinsics = _extrinsics(values['lidar.extrinsics'])
-        self._static_transforms = StaticTransforms()
-        self._camera_info: dict[str, Any] = {}
+        self._poses = SensorPoses(values)
+        self._camera_info: dict[str, CameraInfo] = {}
+        # With the message and the pose that they were made of.
+        self._calibrations: dict[str, tuple[CameraInfo, np.ndarray | None, CameraCalibration]] = {}
         self._arrivals: dict[str, OrderedDict[int, int]] = {
             name: OrderedDict() for name in sensor_names(values)}
         self.received: dict[str, int] = {}
@@ -105,12 +103,12 @@ class InputTopics:
             subscriptions.append(self._subscribe(
                 PointCloud2, '~/input/points', 'lidar', SENSOR_QOS,
                 partial(self._on_sensor, self._lidar)))
-            if self._extrinsics is None and importlib.util.find_spec('tf2_msgs'):
-                from tf2_msgs.msg import TFMessage
-                subscriptions.append(self._subscribe(
-                    TFMessage, '/tf_static', 'tf_static',
-                    QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
-                    lambda _, message: self._static_transforms.add(message)))
+        if self._poses.needs_transforms and importlib.util.find_spec('tf2_msgs'):
+            from tf2_msgs.msg import TFMessage
+            subscriptions.append(self._subscribe(
+                TFMessage, '/tf_static', 'tf_static',
+                QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+                lambda _, message: self._poses.add_transforms(message)))
         return [*subscriptions,
                 self._subscribe(Odometry, '~/input/odometry', ODOMETRY, ODOMETRY_QOS,
                                 self._on_odometry),
@@ -158,7 +156,10 @@ class InputTopics:
         self._wake()
 
     def _on_camera_info(self, name: str, _: str, message: CameraInfo) -> None:
-        self._camera_info[name] = message
+        # Drivers repeat it with every image; the first one stays, and what was made of it.
+        known = self._camera_info.get(name)
+        if known is None or not same_calibration(known, message):
+            self._camera_info[name] = message
 
     def _on_odometry(self, source: str, message: Odometry) -> None:
         self._assembler.add_odometry(stamp_to_ns(message.header.stamp),
@@ -175,8 +176,7 @@ class InputTopics:
     def _camera(self, name: str, decode: Callable[[Any], np.ndarray],
                 message: Image | CompressedImage) -> CameraImage:
         rgb = decode(message)
-        info = self._camera_info.get(name)
-        calibration = camera_calibration(info) if info is not None else None
+        calibration = self._calibration(name, message.header.frame_id)
         if calibration and rgb.shape[:2] != (calibration.height, calibration.width):
             raise ConversionError(
                 f'the image is {rgb.shape[1]}x{rgb.shape[0]} but its camera_info says '
@@ -184,18 +184,18 @@ class InputTopics:
                 'image stream')
         return CameraImage(name, stamp_to_ns(message.header.stamp), rgb, calibration)
 
-    def _lidar(self, message: PointCloud2) -> LidarSweep:
-        return lidar_sweep(message, self._base_from_lidar(message.header.frame_id))
+    def _calibration(self, name: str, frame_id: str) -> CameraCalibration | None:
+        info = self._camera_info.get(name)
+        if info is None:
+            return None
+        pose = self._poses.base_from_camera(name, frame_id or info.header.frame_id)
+        made = self._calibrations.get(name)
+        if made is None or made[0] is not info or made[1] is not pose:
+            made = self._calibrations[name] = info, pose, camera_calibration(info, pose)
+        return made[2]
 
-    def _base_from_lidar(self, frame_id: str) -> np.ndarray:
-        if self._extrinsics is not None:
-            return self._extrinsics
-        if frame_id == BASE_FRAME:
-            return np.eye(4)
-        try:
-            return self._static_transforms.lookup(BASE_FRAME, frame_id)
-        except ConversionError as error:
-            raise ConversionError(f'{error}; set lidar.extrinsics') from error
+    def _lidar(self, message: PointCloud2) -> LidarSweep:
+        return lidar_sweep(message, self._poses.base_from_lidar(message.header.frame_id))
 
 
 def _named(source: str, convert: Callable[[Any], Any], message: Any) -> Any:
@@ -205,9 +205,3 @@ def _named(source: str, convert: Callable[[Any], Any], message: Any) -> Any:
     except ValueError as error:
         text = str(error)
         raise ConversionError(text if text.startswith(source) else f'{source}: {text}') from error
-
-
-def _extrinsics(values: tuple[float, ...]) -> np.ndarray | None:
-    if not values:
-        return None
-    return rigid_transform(np.array(values[:3]), rotation_from_rpy(*values[3:]))

@@ -30,11 +30,12 @@ _CALLBACK_LIMIT_MS = 10.0
 def run(seconds: float) -> dict[str, Any]:
     """Play the load to a planner in a process of its own; return what both counted."""
     inputs = {name: topic for name, topic in SAMPLE_INPUTS.items()
-              if name in ('points', 'odometry') or name.endswith('image/compressed')}
+              if name in ('points', 'odometry') or name.startswith('camera_')}
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / 'bag'
         write_load_bag(bag, seconds)
-        recording = replay(bag, bringup_command([config_file('planner.yaml')], inputs),
+        rig = [config_file('planner.yaml'), config_file('sample_rig.yaml')]
+        recording = replay(bag, bringup_command(rig, inputs),
                            SAMPLE_INPUTS['camera_front/image/compressed'])
     said = recording.diagnostics
     if not said:

@@ -33,7 +33,7 @@ class ParameterSpec:
     One parameter: ``default`` also gives the type.
 
     ``bounds`` are inclusive; ``choices`` lists the values a string may take; ``length`` is that
-    of an array that may also be empty.
+    of an array that may also be empty, or its share ``per_camera``.
     """
 
     name: str
@@ -43,6 +43,7 @@ class ParameterSpec:
     bounds: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
     length: int | None = None
+    per_camera: bool = False
 
     @property
     def type_name(self) -> str:
@@ -58,15 +59,16 @@ class ParameterSpec:
             return f'{self.bounds[0]:g} to {self.bounds[1]:g}'
         if self.choices:
             return ', '.join(self.choices)
-        return f'{self.length} numbers, or none' if self.length else ''
+        share = ' a camera' if self.per_camera else ''
+        return f'{self.length} numbers{share}, or none' if self.length else ''
 
     def problem(self, value: Any) -> str | None:
-        """Say what is wrong with a value of the right type; None when nothing is."""
+        """Say what is wrong with a value of the right type by itself; None when nothing is."""
         if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
             return f'{self.name}: {value} lies outside {self.allowed} {self.unit}'.rstrip()
         if self.choices and value not in self.choices:
             return f'{self.name}: {value!r} is none of {self.allowed}'
-        if self.length and len(value) not in (0, self.length):
+        if self.length and not self.per_camera and len(value) not in (0, self.length):
             return f'{self.name}: expected {self.length} numbers, got {len(value)}'
         return None
 
@@ -80,6 +82,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('camera_transport', 'compressed',
                   'compressed: CompressedImage on ~/input/camera_NAME/image/compressed; raw: '
                   'Image on ~/input/camera_NAME/image', choices=('compressed', 'raw')),
+    ParameterSpec('camera_extrinsics', (),
+                  "poses of the cameras' optical frames (x right, y down, z ahead) in base_link, "
+                  f'in the order of cameras: {EXTRINSICS_FORM}; empty: from /tf_static by the '
+                  'frame_id of the images; needed, as is camera_info, by networks that read the '
+                  'cameras laid on the ground, the plane z = 0 of base_link',
+                  length=6, per_camera=True),
     ParameterSpec('lidar.enabled', True, 'whether the rig has a LiDAR'),
     ParameterSpec('lidar.extrinsics', (),
                   f'pose of the LiDAR in base_link: {EXTRINSICS_FORM}; empty: from /tf_static, or '
@@ -141,6 +149,10 @@ def problems(values: dict[str, Any]) -> list[str]:
                      f'{", ".join(sensors) or "(none)"}')
     if len(set(values['cameras'])) != len(values['cameras']):
         found.append('cameras: every name once')
+    given, wanted = len(values['camera_extrinsics']), 6 * len(values['cameras'])
+    if given not in (0, wanted):
+        found.append(f'camera_extrinsics: expected {wanted} numbers, 6 for each of the cameras '
+                     f'{", ".join(values["cameras"]) or "(none)"}, got {given}')
     if values['diagnostics.error_rate'] > values['diagnostics.warn_rate']:
         found.append('diagnostics.error_rate: must not exceed diagnostics.warn_rate')
     return found

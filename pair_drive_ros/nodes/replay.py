@@ -53,13 +53,17 @@ def planner_command(params_files: Sequence[Path], remaps: dict[str, str]) -> lis
         to the topic that feeds it
     """
     if shutil.which('ros2'):
-        names = {f'{key.split("/")[0]}_topic': topic for key, topic in remaps.items()
-                 if not key.endswith('camera_info')}
+        names = {_launch_argument(key): topic for key, topic in remaps.items()}
         return ['ros2', 'launch', 'pair_drive_ros', 'planner.launch.py', 'use_sim_time:=true',
                 f'params_file:={params_files[0]}',
                 *(f'rig_file:={path}' for path in params_files[1:]),
                 *(f'{name}:={topic}' for name, topic in names.items())]
     return bringup_command(params_files, remaps)
+
+
+def _launch_argument(planner_input: str) -> str:
+    sensor, _, topic = planner_input.partition('/')
+    return f'{sensor}_info_topic' if topic == 'camera_info' else f'{sensor}_topic'
 
 
 def bringup_command(params_files: Sequence[Path], remaps: dict[str, str]) -> list[str]:

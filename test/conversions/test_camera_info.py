@@ -15,7 +15,7 @@
 """Camera calibration, with the region of interest and the binning of the driver."""
 
 import numpy as np
-from pair_drive_ros.conversions.camera_info import camera_calibration
+from pair_drive_ros.conversions.camera_info import camera_calibration, same_calibration
 from pair_drive_ros.conversions.errors import ConversionError
 import pytest
 
@@ -40,6 +40,28 @@ def test_values(kit):
     np.testing.assert_array_equal(calibration.intrinsics, np.reshape(K, (3, 3)))
     np.testing.assert_array_equal(calibration.distortion, [0.1, -0.2, 0.0, 0.0, 0.05])
     assert calibration.distortion_model == 'plumb_bob'
+
+
+def test_the_pose_is_handed_on(kit):
+    """It is not known unless it is given."""
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    assert camera_calibration(camera_info(kit)).base_from_camera is None
+    assert camera_calibration(camera_info(kit), pose).base_from_camera is pose
+    with pytest.raises(ConversionError, match=r'camera_info: base_from_camera: expected shape'):
+        camera_calibration(camera_info(kit), np.eye(3))
+
+
+@pytest.mark.parametrize(('change', 'same'), [
+    ({}, True), ({'k': (801.0, *K[1:])}, False), ({'d': (0.1,) * 5}, False), ({'d': ()}, False),
+    ({'width': 320}, False), ({'height': 479}, False), ({'binning': (2, 2)}, False),
+    ({'roi': (0, 0, 64, 64)}, False)])
+def test_messages_that_calibrate_alike(kit, change, same):
+    """Only the stamp may differ."""
+    one, other = camera_info(kit), camera_info(kit, **change)
+    other.header.stamp.sec += 1
+    assert same_calibration(one, other) is same
+    other.header.frame_id = 'elsewhere'
+    assert not same_calibration(one, other)
 
 
 def test_no_distortion(kit):

@@ -110,15 +110,15 @@ def test_the_head_sees_the_decoders_cells_first_and_then_the_bev_map():
     policy.bev_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.inference_mode():
         policy.plan(features)
-        fused, cells, _ = policy.perceive(features)
-        bev_map = policy.backbone.bev_map(fused)
+        percept = policy.perceive(features)
+        bev_map = policy.bev_map(percept)
     width = TINY_DIFFUSION.decoder_width
     [joined] = seen
     assert joined.shape == (1, 16, 16, width + TINY_DIFFUSION.bev_width)
     torch.testing.assert_close(joined[..., width:], bev_map.permute(0, 2, 3, 1))
     # Bilinear upsampling of 2 x 2 cells repeats them in the corners.
     corners = joined[0, ::15, ::15, :width].flatten(0, 1)
-    torch.testing.assert_close(corners, cells[0])
+    torch.testing.assert_close(corners, percept.cells[0])
 
 
 @pytest.mark.parametrize('name', ['camera_feature', 'lidar_feature', 'status_feature'])

@@ -53,8 +53,17 @@ def ltf(**changes):
     return transfuser(lidar=False, **changes)
 
 
-@pytest.fixture(scope='module', params=[transfuser, ltf, diffusion_drive],
-                ids=['transfuser', 'ltf', 'diffusion_drive'])
+def over_ground(**changes):
+    return transfuser(ground_view=True, **changes)
+
+
+def ltf_over_ground(**changes):
+    return ltf(ground_view=True, **changes)
+
+
+@pytest.fixture(scope='module',
+                params=[transfuser, ltf, diffusion_drive, over_ground, ltf_over_ground],
+                ids=lambda make: make.__name__)
 def policy(request):
     return request.param(sensor_validity=True)
 
@@ -67,7 +76,17 @@ def noise_in(features, sensor):
     else:
         place = column_places(128)[SENSORS.index(sensor)]
         changed['camera_feature'][..., place] = 1.0 - changed['camera_feature'][..., place]
+        if 'ground_feature' in changed:
+            changed = noise_on_ground(changed, sensor)
     return changed
+
+
+def noise_on_ground(features, camera):
+    """Return the features with other numbers where one camera is laid on the ground."""
+    ground = features['ground_feature'].clone()
+    first = 3 * SENSORS.index(camera)
+    ground[:, first:first + 3] = 1.0 - ground[:, first:first + 3]
+    return {**features, 'ground_feature': ground}
 
 
 @torch.inference_mode()
@@ -80,6 +99,38 @@ def test_only_the_sensors_that_are_there_have_a_say(policy):
         for sensor, valid in zip(sensors, there, strict=True):
             changed = policy.plan(noise_in(features, sensor))
             assert torch.equal(plan, changed) is (not valid), (there, sensor)
+
+
+@pytest.mark.parametrize('make', [over_ground, ltf_over_ground])
+@torch.inference_mode()
+def test_the_ground_of_a_camera_counts_while_the_camera_is_there(make):
+    policy = make(sensor_validity=True)
+    features = random_features(policy)
+    for there in itertools.product((0.0, 1.0), repeat=features['validity_feature'].shape[1]):
+        features['validity_feature'] = torch.tensor([there])
+        plan = policy.plan(features)
+        for camera, valid in zip(SENSORS[:3], there, strict=False):
+            changed = policy.plan(noise_on_ground(features, camera))
+            assert torch.equal(plan, changed) is (not valid), (there, camera)
+
+
+def test_the_ground_lies_before_the_car_in_the_cells_of_the_lidar():
+    network, maps = over_ground(), []
+    network.backbone.lidar_encoder.conv1.register_forward_pre_hook(
+        lambda _, inputs: maps.append(inputs[0][0]))
+    features = random_features(network)
+    features['ground_feature'].zero_()
+    # Green of the front camera, red of the right one, in the second row ahead.
+    features['ground_feature'][0, 4, 1, 7] = 0.5
+    features['ground_feature'][0, 6, 1, 7] = 0.25
+    with torch.inference_mode():
+        network.plan(features)
+    histogram, *colours = maps[0]
+    assert torch.equal(histogram, features['lidar_feature'][0, 0])
+    colours = torch.stack(colours)
+    assert colours.shape == (3, 64, 64)
+    assert colours[:, 33, 7].tolist() == [0.25, 0.5, 0.0]
+    assert colours.count_nonzero() == 2
 
 
 @torch.inference_mode()
@@ -128,6 +179,10 @@ def test_what_a_configuration_adds_to_the_names_and_the_features():
     assert set(ltf().feature_spec) == {'camera_feature', 'status_feature'}
     assert transfuser(sensor_validity=True).feature_spec['validity_feature'].shape == (4,)
     assert ltf(sensor_validity=True).feature_spec['validity_feature'].shape == (3,)
+    assert set(over_ground().state_dict()) == names
+    assert over_ground().feature_spec['ground_feature'].shape == (9, 32, 64)
+    assert set(ltf_over_ground().feature_spec) == {'camera_feature', 'ground_feature',
+                                                   'status_feature'}
 
 
 @pytest.mark.parametrize('make, lidar, used', [

@@ -113,7 +113,7 @@ def test_fusion_adds_to_the_maps_of_the_two_encoders():
         lidar_map = backbone.lidar_encoder(lidar)[-1]
         tokens = backbone.lidar_channel_to_img[3](lidar_map)
         _, update = backbone.transformers[3](image_map, tokens)
-        torch.testing.assert_close(backbone(image, lidar),
+        torch.testing.assert_close(backbone(image, lidar)[3],
                                    lidar_map + backbone.img_channel_to_lidar[3](update))
 
 
@@ -203,3 +203,22 @@ def test_wrong_features_are_named():
 def test_sizes_that_do_not_fit_are_refused(field, value):
     with pytest.raises(TransfuserError, match=field):
         dataclasses.replace(TINY, **{field: value})
+
+
+def test_the_pyramid_lets_the_plan_see_what_only_the_finer_stages_know():
+    config = dataclasses.replace(TINY, feature_pyramid=True)
+    network = Transfuser(config).eval()
+    assert config.cell_grid == (4, 4)
+    # The last stage's map is cut off: what is left comes over the laterals.
+    torch.nn.init.zeros_(network.backbone.c5_conv.weight)
+    features = random_features(network)
+    features['lidar_feature'].requires_grad_()
+    outputs = network(features)
+    for name in ('trajectory', 'bev_semantic_map'):
+        [gradient] = torch.autograd.grad(outputs[name].square().sum(), features['lidar_feature'],
+                                         retain_graph=True)
+        assert gradient.abs().sum() > 0.0, name
+
+
+def test_without_the_pyramid_there_are_no_laterals():
+    assert not [name for name in tiny_transfuser().state_dict() if 'lateral' in name]

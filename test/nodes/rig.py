@@ -29,7 +29,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CompressedImage, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 PERIOD_S = 0.05
@@ -63,6 +63,9 @@ class Rig:
         self._cameras = {name: self.vehicle.create_publisher(
             CompressedImage, f'/planner/input/camera_{name}/image/compressed', qos)
             for name in parameters['cameras']}
+        self._camera_infos = {name: self.vehicle.create_publisher(
+            CameraInfo, f'/planner/input/camera_{name}/camera_info', qos)
+            for name in parameters['cameras']}
         self._lidar = self.vehicle.create_publisher(PointCloud2, '/planner/input/points', qos)
         self._odometry = self.vehicle.create_publisher(
             Odometry, '/planner/input/odometry', qos)
@@ -91,9 +94,11 @@ class Rig:
         return self.vehicle.get_clock().now().nanoseconds
 
     def publish(self, stamp_ns: int | None = None) -> None:
-        """Publish one synchronised frame: odometry, LiDAR, cameras."""
+        """Publish one synchronised frame: odometry, LiDAR, cameras with their calibrations."""
         stamp_ns = self.now_ns() if stamp_ns is None else stamp_ns
         for publisher, message in ((self._odometry, odometry()), (self._lidar, points()),
+                                   *((publisher, camera_info(name))
+                                     for name, publisher in self._camera_infos.items()),
                                    *((publisher, image(name))
                                      for name, publisher in self._cameras.items())):
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
@@ -156,6 +161,13 @@ def points(names: tuple[str, ...] = ('x', 'y', 'z', 'intensity')) -> PointCloud2
     message.fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
                       for index, name in enumerate(names)]
     message.data = array.array('B', cloud.tobytes())
+    return message
+
+
+def camera_info(name: str) -> CameraInfo:
+    message = CameraInfo(width=64, height=36, distortion_model='plumb_bob', d=[0.0] * 5,
+                         k=[50.0, 0.0, 32.0, 0.0, 50.0, 18.0, 0.0, 0.0, 1.0])
+    message.header.frame_id = name
     return message
 
 

@@ -53,6 +53,8 @@ def test_names_are_unique_and_the_defaults_are_allowed():
     ('output.step_s', 5.0, 'output.step_s: 5.0 lies outside 0.02 to 0.5 s'),
     ('device', 'tpu', "device: 'tpu' is none of cpu, cuda"),
     ('cameras', ['front', 'front'], 'cameras: every name once'),
+    ('camera_extrinsics', [0.0] * 12, 'camera_extrinsics: expected 18 numbers, 6 for each of the '
+                                      'cameras left, front, right, got 12'),
     ('diagnostics.error_rate', 9.0, 'must not exceed diagnostics.warn_rate'),
     ('cameras', [], "anchor: 'camera_front' is none of the sensors lidar")])
 def test_problems_are_named(name, value, text):

@@ -99,10 +99,10 @@ def test_bags_that_cannot_be_played_end_with_a_sentence(sample_bag, tmp_path, ma
 def test_the_demonstration_names_a_missing_topic(no_network, tmp_path):
     from pair_drive_ros.evaluation.load_bag import write_load_bag
     write_load_bag(tmp_path / 'bag', 0.2)
-    bag_without_info = command('demo', tmp_path / 'bag', '--out', tmp_path / 'out',
-                               '--params-file', no_network)
-    assert bag_without_info.returncode == 2
-    assert '/camera/front/camera_info' in bag_without_info.stderr
+    bag_without_poses = command('demo', tmp_path / 'bag', '--out', tmp_path / 'out',
+                                '--params-file', no_network)
+    assert bag_without_poses.returncode == 2
+    assert '/tf_static' in bag_without_poses.stderr
 
 
 def test_playing_to_nobody_names_the_topics(sample_bag):
@@ -149,8 +149,8 @@ def test_where_ros2_is_the_planner_is_launched_by_it(tmp_path, monkeypatch):
     words = planner_command([Path('a.yaml'), Path('rig.yaml')], SAMPLE_INPUTS)
     assert words[:4] == ['ros2', 'launch', 'pair_drive_ros', 'planner.launch.py']
     assert {'use_sim_time:=true', 'params_file:=a.yaml', 'rig_file:=rig.yaml',
-            'odometry_topic:=/odom', 'camera_left_topic:=/camera/left/image/compressed'} <= set(
-                words)
+            'odometry_topic:=/odom', 'camera_left_topic:=/camera/left/image/compressed',
+            'camera_left_info_topic:=/camera/left/camera_info'} <= set(words)
 
 
 def test_header_stamps_are_read_without_decoding():

@@ -23,6 +23,7 @@ from pair_drive_ros.nodes.parameter_table import defaults
 from pair_drive_training.world.drive_bag import BagOptions, write_drive_bag
 import pytest
 
+AHEAD = [1.5, 0.0, 1.5, -1.5708, 0.0, -1.5708]
 DEFAULT = defaults()['checkpoint']
 pytestmark = pytest.mark.skipif(not (CHECKPOINTS / f'{DEFAULT}.safetensors').is_file(),
                                 reason=f'the checkpoint {DEFAULT} is not here')
@@ -34,14 +35,16 @@ def now(rig):
 
 
 def test_with_every_sensor_of_the_default_rig_it_is_normal(make_rig):
-    rig = make_rig(cameras=list(defaults()['cameras']), checkpoint=DEFAULT)
+    rig = make_rig(cameras=list(defaults()['cameras']), checkpoint=DEFAULT,
+                   camera_extrinsics=3 * AHEAD)
     assert rig.drive(lambda: now(rig) == ('NORMAL', ''), timeout_s=30.0)
     assert rig.drive(lambda: rig.statuses[-1].get('trained_on', 'none') != 'none')
     assert rig.statuses[-1]['engine'] == 'transfuser'
 
 
 def test_with_the_front_camera_alone_it_is_degraded(make_rig):
-    rig = make_rig(cameras=['front'], checkpoint=DEFAULT, **{'lidar.enabled': False})
+    rig = make_rig(cameras=['front'], checkpoint=DEFAULT, camera_extrinsics=AHEAD,
+                   **{'lidar.enabled': False})
     assert rig.drive(lambda: now(rig) == ('DEGRADED', 'plans without left, right, lidar'),
                      timeout_s=30.0)
 

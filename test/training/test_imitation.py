@@ -24,22 +24,25 @@ import subprocess
 import sys
 from typing import ClassVar
 
+import numpy as np
 from pair_drive_ros.models.checkpoint import load_card, load_checkpoint
 from pair_drive_ros.models.policy import ImitationPolicy, TensorSpec
 from pair_drive_training import learning_curves
 from pair_drive_training.__main__ import main
 from pair_drive_training.data.cache import CacheError
-from pair_drive_training.imitation import brightened, Imitation, ImitationConfig, ImitationError
+from pair_drive_training.fresh_policy import FreshPolicyError
+from pair_drive_training.imitation import Imitation, ImitationConfig, ImitationError
 from pair_drive_training.run_state import RunStateError
 from pair_drive_training.validation import Validation
 import pytest
 from safetensors.torch import load_file
 from tiny_cache import token, write_cache
+from tiny_diffusion import fan_anchors
 import torch
 from torch import nn
 
 SCENES = 12
-MODEL = {'image_height': 128, 'image_width': 512, 'base_width': 4, 'stage_blocks': [1, 1, 1, 1],
+MODEL = {'image_height': 64, 'image_width': 256, 'base_width': 4, 'stage_blocks': [1, 1, 1, 1],
          'bev_width': 8, 'decoder_width': 16, 'decoder_layers': 1, 'decoder_ffn': 16}
 
 
@@ -290,9 +293,7 @@ def test_bad_values_are_sentences(config, changes, sentence):
 @pytest.mark.parametrize('changes, sentence', [
     ({'batch': 100}, 'no more than all scenes'),
     ({'model': {'colour': 1}}, 'model: does not fit transfuser'),
-    ({'anchors': Path('anchors.npy')}, 'anchors'),
-    ({'policy': 'ego_status', 'model': {}, 'brightness': 0.1},
-     'brightness: ego_status reads no image')])
+    ({'anchors': Path('anchors.npy')}, 'anchors')])
 def test_what_cannot_be_built_is_a_sentence(config, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         Imitation(replace(config, **changes))
@@ -319,16 +320,19 @@ def test_the_card_says_what_it_was_trained_on(config, tmp_path):
     assert not (config.out / 'best.safetensors').exists()
 
 
-def test_brightness_is_a_gain_of_each_colour_of_each_image():
-    torch.manual_seed(0)
-    image = torch.full((2, 3, 4, 4), 0.5)
-    image[..., 0] = 0.0
-    features = brightened({'camera_feature': image, 'status_feature': torch.ones(2, 8)}, 0.1)
-    bright = features['camera_feature']
-    assert bright[..., 0].abs().max() == 0.0
-    assert len(bright[..., 1:].flatten(2).std(dim=2).nonzero()) == 0
-    assert len(set(bright[..., 1, 1].flatten().tolist())) == 6
-    assert torch.equal(features['status_feature'], torch.ones(2, 8))
+def test_a_run_begins_with_what_a_checkpoint_shares(config, tmp_path):
+    Imitation(replace(config, epochs=1)).run()
+    anchors = tmp_path / 'anchors.npy'
+    np.save(anchors, fan_anchors().numpy())
+    begun = Imitation(replace(config, out=tmp_path / 'other', policy='diffusion_drive',
+                              anchors=anchors, init=config.out / 'last.safetensors'))
+    given, own = weights(config.out), begun.policy.state_dict()
+    shared = [name for name in own if name in given and own[name].shape == given[name].shape]
+    assert 'backbone.image_encoder.conv1.weight' in shared and len(shared) < len(own)
+    assert all(torch.equal(own[name], given[name]) for name in shared)
+    with pytest.raises(FreshPolicyError, match='no weight that ego_status has'):
+        Imitation(replace(config, policy='ego_status', model={},
+                          init=config.out / 'last.safetensors'))
 
 
 def test_two_processes_learn_what_one_does(config, tmp_path, monkeypatch):

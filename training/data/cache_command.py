@@ -31,10 +31,10 @@ from pair_drive_training.data.cache_builder import BuildReport, CacheBuilder
 from pair_drive_training.data.chunks import ERRORS_FILE
 from pair_drive_training.data.navsim_recipe import Maps, NavsimRecipe
 from pair_drive_training.data.scene_filter import load_filter
-from pair_drive_training.data.transfuser_scene import FEATURE_SIZES, FEATURES, FEATURES_MINI
+from pair_drive_training.data.transfuser_scene import FEATURE_SPECS, FEATURES, FEATURES_MINI
 
 BOTH = 'both'
-FEATURE_KINDS = {'full': (FEATURES,), 'mini': (FEATURES_MINI,), BOTH: tuple(FEATURE_SIZES)}
+FEATURE_KINDS = {'full': (FEATURES,), 'mini': (FEATURES_MINI,), BOTH: tuple(FEATURE_SPECS)}
 ALL_SCENES = 'all scenes'
 # What differs between reasons of one sort: paths, tokens, numbers.
 PARTICULARS = re.compile(r'\S*/\S*|[0-9a-f]{8,}|[-0-9.]+')

@@ -41,7 +41,7 @@ from pair_drive_training.data.scene_filter import SceneFilter, scenes_of_log
 from pair_drive_training.data.shards import stack_records
 from pair_drive_training.data.synthetic_scene import read_synthetic_scene
 from pair_drive_training.data.targets import scene_targets
-from pair_drive_training.data.transfuser_scene import FEATURE_SIZES, FEATURES, scene_features
+from pair_drive_training.data.transfuser_scene import FEATURE_SPECS, FEATURES, scene_features
 
 TARGETS = 'targets'
 SYNTHETIC_LOG = 'synthetic'
@@ -100,7 +100,7 @@ class FeatureStage:
     The class knows all kinds of them, a stage makes those it is asked for.
     """
 
-    kinds: Mapping[str, int] = dict.fromkeys(FEATURE_SIZES, FEATURE_VERSION)
+    kinds: Mapping[str, int] = dict.fromkeys(FEATURE_SPECS, FEATURE_VERSION)
     of_synthetic = True
 
     def __init__(self, kinds: Sequence[str], sensors: Path, synthetic_sensors: Path):

@@ -23,16 +23,23 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from pair_drive_ros.core.frames import DrivingCommand, EgoState
+from pair_drive_ros.core.frames import (
+    CameraCalibration,
+    CameraImage,
+    DrivingCommand,
+    EgoState,
+)
 from pair_drive_ros.models.features import (
     CAMERA_FEATURE,
     column_places,
+    GROUND_FEATURE,
     LIDAR,
     lidar_counts,
     LIDAR_FEATURE,
     LIDAR_MAX_COUNT,
     MAX_PIXEL,
     sensors_of,
+    stacked_ground,
     status,
     STATUS_FEATURE,
     STITCHED_CAMERAS,
@@ -42,7 +49,7 @@ from pair_drive_ros.models.features import (
 )
 from pair_drive_ros.models.policy import FeatureSpec, TensorSpec
 from pair_drive_training.data.cache import Cache, CacheError
-from pair_drive_training.data.frames import LogError, SceneFrames
+from pair_drive_training.data.frames import CameraRecord, LogError, SceneFrames
 from pair_drive_training.data.records import SCENES
 from pair_drive_training.data.sensors import camera_record, read_camera, read_lidar
 import torch
@@ -51,10 +58,12 @@ SCENE_CAMERAS = ('CAM_L0', 'CAM_F0', 'CAM_R0')
 """NAVSIM's names of the left, front and right view."""
 
 FEATURES, FEATURES_MINI = 'features', 'features_mini'
-FEATURE_SIZES = {FEATURES: (256, 1024, 256), FEATURES_MINI: (128, 512, 128)}
-"""Kinds of stored features: rows and columns of the image, LiDAR bins along each side."""
+FEATURE_SPECS = {FEATURES: transfuser_spec(),
+                 FEATURES_MINI: transfuser_spec(128, 512, 128, ground=True)}
+"""Kinds of stored features, and what they hold."""
 
-_STORED_TYPES = {CAMERA_FEATURE: np.uint8, LIDAR_FEATURE: np.uint8, STATUS_FEATURE: np.float32}
+_STORED_TYPES = {CAMERA_FEATURE: np.uint8, LIDAR_FEATURE: np.uint8, GROUND_FEATURE: np.uint8,
+                 STATUS_FEATURE: np.float32}
 
 
 def scene_features(scene: SceneFrames, sensors_root: Path,
@@ -63,31 +72,36 @@ def scene_features(scene: SceneFrames, sensors_root: Path,
     Read the current frame's sensors once and build what :func:`as_features` scales, by kind.
 
     ``camera_feature`` uint8 [3, rows, columns], RGB; ``lidar_feature`` uint8 [1, bins, bins],
-    points in a cell, 5 at most; ``status_feature`` float32 [8]. Nothing is lost: the scaled
-    values have no more levels than these.
+    points in a cell, 5 at most; ``status_feature`` float32 [8]; ``ground_feature`` uint8
+    [9, bins / 2, bins] where the kind has it. Nothing is lost: the scaled values have no more
+    levels than these.
 
     As in the devkit the sweep is binned in the frame it is stored in, the LiDAR's, as if that
-    were the ego frame: ``lidar2ego`` is not applied.
+    were the ego frame: ``lidar2ego`` is not applied. Nor is it to the cameras laid on the ground.
 
     :param sensors_root: the folder with the logs' folders, or the one above its splits
-    :param kinds: of ``FEATURE_SIZES``
+    :param kinds: of ``FEATURE_SPECS``
     :raises SensorError: when an image or the sweep is missing or unusable
     :raises PointCloudFileError: when the sweep is truncated or of another format
     :raises LogError: when the driving command is not one of the four
     """
     frame = scene.now
-    left, front, right = (read_camera(sensors_root, camera_record(frame, name))
-                          for name in SCENE_CAMERAS)
+    cameras = {name: _camera(sensors_root, camera_record(frame, record), name)
+               for name, record in zip(STITCHED_CAMERAS, SCENE_CAMERAS, strict=True)}
+    left, front, right = (cameras[name].rgb for name in STITCHED_CAMERAS)
     points = read_lidar(sensors_root, frame).T
     ego = _status(frame.velocity, frame.acceleration, frame.command,
                   f'{scene.log_name}, frame {frame.token}')
     features = {}
     for kind in kinds:
-        height, width, bins = FEATURE_SIZES[kind]
-        pixels = stitched_pixels(left, front, right, height, width)
+        spec = FEATURE_SPECS[kind]
+        bins = spec[LIDAR_FEATURE].shape[1]
+        pixels = stitched_pixels(left, front, right, *spec[CAMERA_FEATURE].shape[1:])
         features[kind] = {CAMERA_FEATURE: np.ascontiguousarray(pixels),
                           LIDAR_FEATURE: lidar_counts(points, bins),
                           STATUS_FEATURE: ego}
+        if GROUND_FEATURE in spec:
+            features[kind][GROUND_FEATURE] = stacked_ground(cameras, bins)
     return features
 
 
@@ -100,17 +114,16 @@ def features_kind(spec: FeatureSpec) -> str:
     :param spec: the policy's ``feature_spec``
     :raises CacheError: when no kind holds features of these names and sizes
     """
-    for kind, size in FEATURE_SIZES.items():
-        offered = {**transfuser_spec(*size),
-                   VALIDITY_FEATURE: TensorSpec((len(sensors_of(spec)),))}
+    for kind, held in FEATURE_SPECS.items():
+        offered = {**held, VALIDITY_FEATURE: TensorSpec((len(sensors_of(spec)),))}
         if all(offered.get(name) == expected for name, expected in spec.items()):
             return kind if sensors_of(spec) else SCENES
     read = ', '.join(f'{name} {list(expected.shape)}' for name, expected in spec.items())
-    held = '; '.join(
+    offers = '; '.join(
         f'{kind}: ' + ', '.join(f'{name} {list(offered.shape)}'
-                                for name, offered in transfuser_spec(*size).items())
-        for kind, size in FEATURE_SIZES.items())
-    raise CacheError(f'the policy reads {read}, but a cache holds other features ({held}) and '
+                                for name, offered in spec.items())
+        for kind, spec in FEATURE_SPECS.items())
+    raise CacheError(f'the policy reads {read}, but a cache holds other features ({offers}) and '
                      f'{VALIDITY_FEATURE}, one number a sensor; configure the policy with the '
                      'sizes of one of these kinds (image_height, image_width, lidar_bins)')
 
@@ -160,6 +173,11 @@ def as_features(stored: Mapping[str, np.ndarray | torch.Tensor], spec: FeatureSp
         features[LIDAR_FEATURE] = features[LIDAR_FEATURE] / LIDAR_MAX_COUNT
         if LIDAR in missing:
             features[LIDAR_FEATURE].zero_()
+    if GROUND_FEATURE in spec:
+        ground = features[GROUND_FEATURE] = features[GROUND_FEATURE] / MAX_PIXEL
+        for layer, name in enumerate(STITCHED_CAMERAS):
+            if name in missing:
+                ground[..., 3 * layer:3 * layer + 3, :, :] = 0.0
     if STATUS_FEATURE in spec:
         features[STATUS_FEATURE] = features[STATUS_FEATURE].clone()
     if VALIDITY_FEATURE in spec:
@@ -168,6 +186,14 @@ def as_features(stored: Mapping[str, np.ndarray | torch.Tensor], spec: FeatureSp
         scenes = feature.shape[:-len(spec[name].shape)]
         features[VALIDITY_FEATURE] = there.expand(*scenes, -1).clone()
     return features
+
+
+def _camera(sensors_root: Path, record: CameraRecord, name: str) -> CameraImage:
+    """Read an image with its calibration; the stamp is not looked at."""
+    rgb = read_camera(sensors_root, record)
+    return CameraImage(name, 0, rgb, CameraCalibration(
+        rgb.shape[1], rgb.shape[0], record.intrinsics, record.distortion, 'plumb_bob',
+        record.sensor2lidar))
 
 
 def _recorded_status(arrays: Mapping[str, np.ndarray], index: int) -> np.ndarray:

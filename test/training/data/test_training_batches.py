@@ -67,12 +67,13 @@ def reads(monkeypatch):
 
 
 def test_a_batch_holds_what_the_cache_does(cache):
-    spec = transfuser_spec(128, 512, 128, validity=True)
+    spec = transfuser_spec(64, 256, 128, validity=True, ground=True)
     batches = TrainingBatches(cache, cache.tokens('targets'), spec, threads=1)
     wanted = [token(index) for index in (20, 3, 9)]
     batch = batches.read(wanted)
     assert batch.tokens == tuple(wanted)
-    assert set(batch.stored) == {'camera_feature', 'lidar_feature', 'status_feature'}
+    assert set(batch.stored) == {'camera_feature', 'lidar_feature', 'ground_feature',
+                                 'status_feature'}
     assert set(batch.targets) == {'trajectory', 'agent_states', 'agent_labels',
                                   'bev_semantic_map'}
     for kind, tensors in (('features_mini', batch.stored), ('targets', batch.targets)):
@@ -83,7 +84,7 @@ def test_a_batch_holds_what_the_cache_does(cache):
 
 
 def test_on_a_device_the_features_are_scaled(cache):
-    spec = transfuser_spec(128, 512, 128, validity=True)
+    spec = transfuser_spec(64, 256, 128, validity=True, ground=True)
     batch = TrainingBatches(cache, [token(0)], spec, threads=1).read([token(0), token(1)])
     features, targets = batch.on(torch.device('cpu'), spec)
     assert {name: TensorSpec(tuple(tensor.shape[1:]), tensor.dtype)
@@ -92,6 +93,8 @@ def test_on_a_device_the_features_are_scaled(cache):
                                batch.stored['camera_feature'].float())
     torch.testing.assert_close(features['lidar_feature'] * 5.0,
                                batch.stored['lidar_feature'].float())
+    torch.testing.assert_close(features['ground_feature'] * 255.0,
+                               batch.stored['ground_feature'].float())
     assert features['validity_feature'].min() == 1.0
     assert torch.equal(targets['trajectory'], batch.targets['trajectory'])
 

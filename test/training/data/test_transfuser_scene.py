@@ -19,13 +19,16 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+from pair_drive_ros.conversions.rotation import rotation_from_rpy
 from pair_drive_ros.core.frames import (
+    CameraCalibration,
     CameraImage,
     DrivingCommand,
     EgoState,
     LidarSweep,
     PlannerInput,
 )
+from pair_drive_ros.core.geometry import rigid_transform
 from pair_drive_ros.models.ego_status import EgoStatus
 from pair_drive_ros.models.features import (
     LIDAR,
@@ -53,7 +56,7 @@ from pair_drive_training.data.shards import ShardCard, stack_records, write_shar
 from pair_drive_training.data.targets import scene_targets
 from pair_drive_training.data.transfuser_scene import (
     as_features,
-    FEATURE_SIZES,
+    FEATURE_SPECS,
     FEATURES,
     features_kind,
     FEATURES_MINI,
@@ -64,10 +67,11 @@ from pair_drive_training.data.transfuser_scene import (
 import pytest
 from shared_formats import navsim_frame
 import tiny_navsim
+from tiny_network import OPTICAL
 import torch
 
-FULL, MINI = (transfuser_spec(*FEATURE_SIZES[kind], validity=True)
-              for kind in (FEATURES, FEATURES_MINI))
+FULL = transfuser_spec(validity=True)
+MINI = transfuser_spec(64, 256, 128, validity=True, ground=True)
 EGO = EgoStatus().feature_spec
 NAMES = ('x', 'y', 'z', 'intensity', 'ring', 'lidar_info')
 
@@ -94,11 +98,10 @@ def logged(folder, frame):
     for navsim_name, name in zip(SCENE_CAMERAS, STITCHED_CAMERAS, strict=True):
         image = frame.cameras[name]
         write_camera(folder / f'log/{navsim_name}/now.jpg', image.rgb)
-        height, width = image.rgb.shape[:2]
-        intrinsics = (image.calibration.intrinsics if image.calibration else
-                      np.array([[1.0, 0.0, width / 2], [0.0, 1.0, height / 2], [0.0, 0.0, 1.0]]))
-        cameras[navsim_name] = CameraRecord(f'log/{navsim_name}/now.jpg', np.eye(4), intrinsics,
-                                            np.zeros(5))
+        calibration = image.calibration
+        cameras[navsim_name] = CameraRecord(
+            f'log/{navsim_name}/now.jpg', calibration.base_from_camera, calibration.intrinsics,
+            calibration.distortion)
     write_sweep(folder / 'log/MergedPointCloud/now.pcd', frame.lidar.points)
     now = SimpleNamespace(token='now', time_us=0, pose=np.zeros(3), cameras=cameras,
                           velocity=frame.ego.velocity.astype(np.float32),
@@ -115,16 +118,22 @@ def decoded(folder, frame, without=()):
     for navsim_name, name in zip(SCENE_CAMERAS, STITCHED_CAMERAS, strict=True):
         bgr = cv2.imread(str(folder / f'log/{navsim_name}/now.jpg'))
         if name not in without:
-            cameras[name] = CameraImage(name, 0, bgr[..., ::-1])
+            cameras[name] = CameraImage(name, 0, bgr[..., ::-1], frame.cameras[name].calibration)
     return PlannerInput(0, frame.ego, frame.command, cameras,
                         None if LIDAR in without else frame.lidar)
 
 
 def drawn_frame(height=1080, width=1920, seed=2):
     random = np.random.default_rng(seed)
-    cameras = {name: CameraImage(name, 0, cv2.resize(
-        random.integers(0, 256, (27, 48, 3), np.uint8), (width, height)))
-        for name in STITCHED_CAMERAS}
+    matrix = np.array([[0.8 * width, 0.0, 0.5 * width], [0.0, 0.8 * width, 0.5 * height],
+                       [0.0, 0.0, 1.0]])
+    cameras = {}
+    for name, turn in zip(STITCHED_CAMERAS, (0.95, 0.0, -0.95), strict=True):
+        pose = rigid_transform(np.array([1.5, 0.0, 1.6]),
+                               rotation_from_rpy(0.0, 0.0, turn) @ OPTICAL)
+        rgb = cv2.resize(random.integers(0, 256, (27, 48, 3), np.uint8), (width, height))
+        cameras[name] = CameraImage(name, 0, rgb, CameraCalibration(
+            width, height, matrix, np.array([-0.3, 0.1, 0.001, 0.0, 0.0]), 'plumb_bob', pose))
     points = random.normal(0.0, (15.0, 8.0, 1.0, 50.0), (20_000, 4)).astype(np.float32)
     ego = EgoState(0, np.zeros(3), np.array([7.3, -0.1]), np.array([0.4, 0.2]))
     return PlannerInput(0, ego, DrivingCommand.RIGHT, cameras, LidarSweep(0, points))
@@ -145,17 +154,24 @@ def batch_of_one(stored, spec, missing=()):
 def drawn(tmp_path_factory):
     """Return a drawn frame, the folder of its files and its stored features by kind."""
     folder, frame = tmp_path_factory.mktemp('drawn'), drawn_frame()
-    return frame, folder, scene_features(logged(folder, frame), folder, list(FEATURE_SIZES))
+    return frame, folder, scene_features(logged(folder, frame), folder, list(FEATURE_SPECS))
 
 
 def test_what_is_stored(drawn):
     _, _, stored = drawn
-    for kind, (height, width, bins) in FEATURE_SIZES.items():
-        assert {name: (array.dtype.name, array.shape) for name, array in stored[kind].items()} == {
-            'camera_feature': ('uint8', (3, height, width)),
-            'lidar_feature': ('uint8', (1, bins, bins)), 'status_feature': ('float32', (8,))}
+    for kind, expected in {
+            FEATURES: {'camera_feature': ('uint8', (3, 256, 1024)),
+                       'lidar_feature': ('uint8', (1, 256, 256)),
+                       'status_feature': ('float32', (8,))},
+            FEATURES_MINI: {'camera_feature': ('uint8', (3, 64, 256)),
+                            'lidar_feature': ('uint8', (1, 128, 128)),
+                            'ground_feature': ('uint8', (9, 64, 128)),
+                            'status_feature': ('float32', (8,))}}.items():
+        assert {name: (array.dtype.name, array.shape)
+                for name, array in stored[kind].items()} == expected
         assert all(array.flags.c_contiguous for array in stored[kind].values())
         assert stored[kind]['lidar_feature'].max() == 5
+    assert all(stored[FEATURES_MINI]['ground_feature'].any(axis=(1, 2)))
 
 
 @pytest.mark.parametrize('spec', [FULL, MINI])
@@ -177,8 +193,8 @@ def test_images_of_other_sizes_and_the_car(tmp_path):
 
 
 @pytest.mark.parametrize('spec', [
-    transfuser_spec(128, 512, 128, lidar=False, validity=True),
-    transfuser_spec(128, 512, 128), EGO])
+    transfuser_spec(64, 256, 128, lidar=False, validity=True, ground=True),
+    transfuser_spec(64, 256, 128), EGO])
 def test_only_the_policys_features_are_made(drawn, spec):
     frame, folder, stored = drawn
     assert_equal_features(batch_of_one(stored[FEATURES_MINI], spec),
@@ -192,7 +208,7 @@ def test_sensors_are_read_once_for_both_kinds(drawn, monkeypatch):
     original = sys.modules[whole.rpartition('.')[0]].read_camera
     monkeypatch.setattr(whole, lambda root, record: read.append(record.data_path) or original(
         root, record))
-    scene_features(logged(folder, frame), folder, list(FEATURE_SIZES))
+    scene_features(logged(folder, frame), folder, list(FEATURE_SPECS))
     assert len(read) == 3
 
 
@@ -215,7 +231,7 @@ def test_stacked_scenes_give_stacked_features(tmp_path):
     (TransfuserConfig.mini(lidar=False), 'features_mini')])
 def test_presets_have_a_kind_of_features(config, kind):
     spec = transfuser_spec(config.image_height, config.image_width, config.lidar_bins,
-                           config.lidar, config.sensor_validity)
+                           config.lidar, config.sensor_validity, config.ground_view)
     assert features_kind(spec) == kind
 
 
@@ -224,7 +240,7 @@ def test_the_status_alone_comes_without_sensors():
 
 
 @pytest.mark.parametrize('spec', [
-    transfuser_spec(64, 256, 128), transfuser_spec(128, 512, 256),
+    transfuser_spec(128, 512, 128), transfuser_spec(64, 256, 256), transfuser_spec(ground=True),
     {**MINI, 'validity_feature': TensorSpec((3,))}, {'status_feature': TensorSpec((7,))},
     {'status_feature': TensorSpec((8,), torch.float64)}, {**MINI, 'map': TensorSpec((2, 2))}])
 def test_features_that_no_cache_holds(spec):
@@ -232,7 +248,7 @@ def test_features_that_no_cache_holds(spec):
     with pytest.raises(CacheError, match='configure the policy') as caught:
         features_kind(spec)
     assert f'{name} {list(expected.shape)}' in str(caught.value)
-    assert 'features_mini: camera_feature [3, 128, 512]' in str(caught.value)
+    assert 'features_mini: camera_feature [3, 64, 256]' in str(caught.value)
 
 
 def cache_of(folder, stored, scene):
@@ -252,7 +268,8 @@ def cached(tmp_path_factory, drawn):
     """Return a cache of the drawn frame and two others of noise, and what lies in it."""
     frame, folder, stored = drawn
     random = np.random.default_rng(0)
-    noise = [{'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
+    noise = [{'camera_feature': random.integers(0, 256, (3, 64, 256), np.uint8),
+              'ground_feature': random.integers(0, 256, (9, 64, 128), np.uint8),
               'lidar_feature': random.integers(0, 6, (1, 128, 128), np.uint8),
               'status_feature': random.normal(size=8).astype(np.float32)} for _ in range(2)]
     records = [stored[FEATURES_MINI], *noise]
@@ -273,7 +290,7 @@ def test_features_are_copied_out_of_the_shards_in_the_order_asked(cached):
 
 def test_only_what_the_policy_reads_is_copied(cached):
     cache, _ = cached
-    spec = transfuser_spec(128, 512, lidar=False)
+    spec = transfuser_spec(64, 256, lidar=False)
     assert list(read_features(cache, ['one0'], spec)) == ['camera_feature', 'status_feature']
 
 
@@ -379,7 +396,7 @@ def test_a_log_a_map_and_sensor_blobs_end_to_end(tmp_path):
 @pytest.mark.shared_data
 def test_a_real_navsim_frame_through_files(shared_data, tmp_path):
     frame = navsim_frame(shared_data / '01_navsim_frame_8bc34517e08758ff').frame
-    stored = scene_features(logged(tmp_path, frame), tmp_path, list(FEATURE_SIZES))
+    stored = scene_features(logged(tmp_path, frame), tmp_path, list(FEATURE_SPECS))
     for kind, spec in ((FEATURES_MINI, MINI), (FEATURES, FULL)):
         for without in (('left', LIDAR), ('front',), ()):
             features = batch_of_one(stored[kind], spec, without)

@@ -172,7 +172,8 @@ def test_a_checkpoint_without_some_of_its_sensors(evaluate, checkpoint, capsys):
 
 def test_a_cache_without_the_policys_features_is_refused(evaluate, checkpoint, tmp_path):
     _, network = checkpoint
-    config = replace(network.config, image_height=256, image_width=1024, lidar_bins=256)
+    config = replace(network.config, image_height=256, image_width=1024, lidar_bins=256,
+                     ground_view=False)
     save_checkpoint(tmp_path / 'full.safetensors', Transfuser(config),
                     TrainingRecord('none', 3, 'none'))
     with pytest.raises(CacheError, match='not made of features but of'):

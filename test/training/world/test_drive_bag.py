@@ -16,11 +16,13 @@
 
 import cv2
 import numpy as np
+from pair_drive_ros.conversions.rotation import rotation_from_rpy
 from pair_drive_ros.core.frames import DrivingCommand
 from pair_drive_ros.core.geometry import project_to_image
 from pair_drive_ros.evaluation.bag import BagReader
 from pair_drive_training.world.drive_bag import (
     BagOptions,
+    CAMERAS,
     DriveBagError,
     LIDAR_POSITION,
     START_NS,
@@ -105,6 +107,25 @@ def test_static_transforms_are_the_rig(bag, checkout):
     q = placed['camera_left'].rotation
     ahead = 2.0 * np.array([q.x * q.z + q.w * q.y, q.y * q.z - q.w * q.x])
     assert 0.7 < np.arctan2(ahead[1], ahead[0]) < 1.2
+
+
+def test_the_parameters_of_the_sample_drive_place_its_cameras(checkout):
+    """No wheel brings the messages of /tf_static, so the parameters must do without."""
+    rig = yaml.safe_load((checkout / 'config' / 'sample_rig.yaml').read_text())
+    parameters = rig['/**']['ros__parameters']
+    assert parameters['cameras'] == list(CAMERAS)
+    poses = np.reshape(parameters['camera_extrinsics'], (-1, 6))
+    for pose, camera in zip(poses, MINI.with_cameras(CAMERAS.values()).cameras, strict=True):
+        np.testing.assert_allclose(pose[:3], camera.translation, atol=1e-6)
+        np.testing.assert_allclose(rotation_from_rpy(*pose[3:]), camera.rotation, atol=1e-6)
+
+
+def test_every_image_comes_after_its_calibration(bag):
+    for name in CAMERAS:
+        topics = [f'/camera/{name}/camera_info', f'/camera/{name}/image/compressed']
+        with BagReader(bag) as reader:
+            order = [topic for topic, _, _ in reader.messages(topics)]
+        assert order == 3 * topics
 
 
 def test_odometry_starts_at_the_origin_and_moves_as_it_says(bag):
