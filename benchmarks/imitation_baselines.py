@@ -25,7 +25,10 @@ validates best into the package, in half precision.
 import argparse
 from collections.abc import Mapping, Sequence
 import json
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 from pair_drive_ros.core.files import written_whole
@@ -90,16 +93,23 @@ def filter_of(world: Path, split: str) -> Path:
 
 
 def train(recipe: str, seed: int, caches: Mapping[str, Path], world: Path, runs: Path) -> None:
-    """Train a recipe, or go on with it."""
+    """Train a recipe, or go on with it: one process of one thread on each core."""
     anchors = runs / 'anchors.npy'
     if not anchors.exists():
         run_command(['make-anchors', '--cache', str(caches['train']), '--tokens',
                      str(filter_of(world, 'train')), '--out', str(anchors)])
-    run_command(['train', '--config', str(ROOT / 'config' / f'train_{recipe}_mini.yaml'),
-                 '--cache', str(caches['train']), '--tokens', str(filter_of(world, 'train')),
-                 '--val-cache', str(caches['val']), '--val-tokens', str(filter_of(world, 'val')),
-                 '--seed', str(seed), '--out', str(runs / f'{recipe}_{seed}'),
-                 *(['--anchors', str(anchors)] if recipe == 'diffusion_drive' else [])])
+    begun_with = ['--anchors', str(anchors), '--init',
+                  str(runs / f'transfuser_{seed}' / 'best.safetensors')]
+    subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
+                    '--nproc_per_node', str(len(os.sched_getaffinity(0))),
+                    '-m', 'pair_drive_training', 'train',
+                    '--config', str(ROOT / 'config' / f'train_{recipe}_mini.yaml'),
+                    '--cache', str(caches['train']), '--tokens', str(filter_of(world, 'train')),
+                    '--val-cache', str(caches['val']), '--val-tokens',
+                    str(filter_of(world, 'val')), '--seed', str(seed), '--threads', '1',
+                    '--readers', '1', '--out', str(runs / f'{recipe}_{seed}'),
+                    *(begun_with if recipe == 'diffusion_drive' else [])],
+                   check=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
 
 
 def ship(recipe: str, seeds: Sequence[int], runs: Path) -> None:

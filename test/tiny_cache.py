@@ -53,7 +53,7 @@ def _arrays(rng: np.random.Generator, tokens: tuple[str, ...],
     history = np.repeat(status[:, None], 4, axis=1)
     return {
         'features_mini': {
-            'camera_feature': rng.integers(0, 256, (count, 3, 64, 256), np.uint8),
+            'camera_feature': rng.integers(0, 256, (count, 3, 128, 512), np.uint8),
             'ground_feature': rng.integers(0, 256, (count, 9, 64, 128), np.uint8),
             'lidar_feature': rng.integers(0, 6, (count, 1, 128, 128), np.uint8),
             'status_feature': status},

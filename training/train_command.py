@@ -23,6 +23,7 @@ curves.png and tensorboard/.
 
 import argparse
 
+from pair_drive_training.allocator import keep_freed_memory
 from pair_drive_training.imitation import Imitation, ImitationConfig
 from pair_drive_training.options import add_options, config_from
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; return 0."""
+    keep_freed_memory()
     training = Imitation(config_from(ImitationConfig, options))
     if training.step:
         print(f'goes on after step {training.step} of '

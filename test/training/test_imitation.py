@@ -42,7 +42,7 @@ import torch
 from torch import nn
 
 SCENES = 12
-MODEL = {'image_height': 64, 'image_width': 256, 'base_width': 4, 'stage_blocks': [1, 1, 1, 1],
+MODEL = {'base_width': 4, 'stage_blocks': [1, 1, 1, 1],
          'bev_width': 8, 'decoder_width': 16, 'decoder_layers': 1, 'decoder_ffn': 16}
 
 

@@ -111,6 +111,7 @@ class Cache:
                                for index, token in enumerate(tokens[name])}
                         for kind, names in shards.items()}
         self._opened: OrderedDict[tuple[str, str], dict[str, np.ndarray]] = OrderedDict()
+        self._mapped = 0
 
     @classmethod
     def open(cls, path: Path) -> 'Cache':  # noqa: A003
@@ -195,7 +196,7 @@ class Cache:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave mapped arrays behind: pickling one would copy it whole."""
-        return {**vars(self), '_opened': OrderedDict()}
+        return {**vars(self), '_opened': OrderedDict(), '_mapped': 0}
 
     def _of_kind(self, kind: str) -> dict[str, tuple[str, int]]:
         try:
@@ -209,9 +210,11 @@ class Cache:
         if key not in self._opened:
             path = self.path / kind / name
             self._opened[key] = open_arrays(path, read_card(path))
-            while len(self._opened) > MAX_OPEN_SHARDS or (len(self._opened) > 1 and sum(
-                    map(mapped_count, self._opened.values())) > MAX_MAPPED_ARRAYS):
-                self._opened.popitem(last=False)
+            self._mapped += mapped_count(self._opened[key])
+            while len(self._opened) > MAX_OPEN_SHARDS or (
+                    len(self._opened) > 1 and self._mapped > MAX_MAPPED_ARRAYS):
+                _, closed = self._opened.popitem(last=False)
+                self._mapped -= mapped_count(closed)
         self._opened.move_to_end(key)
         return self._opened[key]
 

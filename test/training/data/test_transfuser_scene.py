@@ -71,7 +71,7 @@ from tiny_network import OPTICAL
 import torch
 
 FULL = transfuser_spec(validity=True)
-MINI = transfuser_spec(64, 256, 128, validity=True, ground=True)
+MINI = transfuser_spec(128, 512, 128, validity=True, ground=True)
 EGO = EgoStatus().feature_spec
 NAMES = ('x', 'y', 'z', 'intensity', 'ring', 'lidar_info')
 
@@ -163,7 +163,7 @@ def test_what_is_stored(drawn):
             FEATURES: {'camera_feature': ('uint8', (3, 256, 1024)),
                        'lidar_feature': ('uint8', (1, 256, 256)),
                        'status_feature': ('float32', (8,))},
-            FEATURES_MINI: {'camera_feature': ('uint8', (3, 64, 256)),
+            FEATURES_MINI: {'camera_feature': ('uint8', (3, 128, 512)),
                             'lidar_feature': ('uint8', (1, 128, 128)),
                             'ground_feature': ('uint8', (9, 64, 128)),
                             'status_feature': ('float32', (8,))}}.items():
@@ -193,8 +193,8 @@ def test_images_of_other_sizes_and_the_car(tmp_path):
 
 
 @pytest.mark.parametrize('spec', [
-    transfuser_spec(64, 256, 128, lidar=False, validity=True, ground=True),
-    transfuser_spec(64, 256, 128), EGO])
+    transfuser_spec(128, 512, 128, lidar=False, validity=True, ground=True),
+    transfuser_spec(128, 512, 128), EGO])
 def test_only_the_policys_features_are_made(drawn, spec):
     frame, folder, stored = drawn
     assert_equal_features(batch_of_one(stored[FEATURES_MINI], spec),
@@ -240,7 +240,7 @@ def test_the_status_alone_comes_without_sensors():
 
 
 @pytest.mark.parametrize('spec', [
-    transfuser_spec(128, 512, 128), transfuser_spec(64, 256, 256), transfuser_spec(ground=True),
+    transfuser_spec(64, 256, 128), transfuser_spec(64, 256, 256), transfuser_spec(ground=True),
     {**MINI, 'validity_feature': TensorSpec((3,))}, {'status_feature': TensorSpec((7,))},
     {'status_feature': TensorSpec((8,), torch.float64)}, {**MINI, 'map': TensorSpec((2, 2))}])
 def test_features_that_no_cache_holds(spec):
@@ -248,7 +248,7 @@ def test_features_that_no_cache_holds(spec):
     with pytest.raises(CacheError, match='configure the policy') as caught:
         features_kind(spec)
     assert f'{name} {list(expected.shape)}' in str(caught.value)
-    assert 'features_mini: camera_feature [3, 64, 256]' in str(caught.value)
+    assert 'features_mini: camera_feature [3, 128, 512]' in str(caught.value)
 
 
 def cache_of(folder, stored, scene):
@@ -268,7 +268,7 @@ def cached(tmp_path_factory, drawn):
     """Return a cache of the drawn frame and two others of noise, and what lies in it."""
     frame, folder, stored = drawn
     random = np.random.default_rng(0)
-    noise = [{'camera_feature': random.integers(0, 256, (3, 64, 256), np.uint8),
+    noise = [{'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
               'ground_feature': random.integers(0, 256, (9, 64, 128), np.uint8),
               'lidar_feature': random.integers(0, 6, (1, 128, 128), np.uint8),
               'status_feature': random.normal(size=8).astype(np.float32)} for _ in range(2)]
@@ -290,7 +290,7 @@ def test_features_are_copied_out_of_the_shards_in_the_order_asked(cached):
 
 def test_only_what_the_policy_reads_is_copied(cached):
     cache, _ = cached
-    spec = transfuser_spec(64, 256, lidar=False)
+    spec = transfuser_spec(128, 512, lidar=False)
     assert list(read_features(cache, ['one0'], spec)) == ['camera_feature', 'status_feature']
 
 

@@ -108,7 +108,7 @@ def write_features(cache: Path, log: str, scenes: list[SceneFrames]) -> None:
     write_shard(cache / FEATURES_MINI, ShardCard(
         SCHEMA_VERSION, FEATURES_MINI, FEATURE_VERSION, log,
         tuple(scene.token for scene in scenes), {}), {
-            'camera_feature': random.integers(0, 256, (count, 3, 64, 256), np.uint8),
+            'camera_feature': random.integers(0, 256, (count, 3, 128, 512), np.uint8),
             'ground_feature': random.integers(0, 256, (count, 9, 64, 128), np.uint8),
             'lidar_feature': random.integers(0, 6, (count, 1, 128, 128), np.uint8),
             'status_feature': random.normal(size=(count, 8)).astype(np.float32)})
@@ -151,7 +151,7 @@ def data_set(tmp_path_factory):
 def checkpoint(tmp_path_factory):
     """Save a network as small as TINY, but of images that a cache has; return path and network."""
     torch.manual_seed(3)
-    network = Transfuser(replace(TINY, image_height=64, image_width=256, lidar_bins=128,
+    network = Transfuser(replace(TINY, image_height=128, image_width=512, lidar_bins=128,
                                  ground_view=True, sensor_validity=True)).eval()
     path = tmp_path_factory.mktemp('checkpoints') / 'small.safetensors'
     save_checkpoint(path, network, TrainingRecord('none', 3, 'none'))

@@ -106,7 +106,7 @@ def cache():
     """Return records of three scenes of noise."""
     random = np.random.default_rng(0)
     return Records(features_mini={token: {
-        'camera_feature': random.integers(0, 256, (3, 64, 256), np.uint8),
+        'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
         'lidar_feature': random.integers(0, 6, (1, 128, 128)).astype(np.uint8),
         'ground_feature': random.integers(0, 256, (9, 64, 128), np.uint8),
         'status_feature': random.normal(size=8).astype(np.float32)} for token in 'abc'})
