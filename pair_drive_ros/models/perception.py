@@ -73,6 +73,8 @@ class Percept(NamedTuple):
 
     maps: list[torch.Tensor]
     """The fused LiDAR maps of the backbone's four stages."""
+    refined: torch.Tensor | None
+    """The last of them refined by one step, where the decoder looks at that."""
     cells: torch.Tensor
     """Key/values of the decoder without the status, [B, cells, width]."""
     queries: torch.Tensor
@@ -133,15 +135,19 @@ class TransfuserPerception(ImitationPolicy):
         status = self.status_encoding(features[STATUS_FEATURE])
         if validity is not None:
             status = status + self.validity_encoding(validity)
-        cells = self.backbone.cells(maps) if config.feature_pyramid else maps[3]
-        keyval = self.bev_downscale(cells).flatten(2).transpose(1, 2)
+        refined = self.backbone.cells(maps) if config.feature_pyramid else None
+        keyval = self.bev_downscale(maps[3] if refined is None else refined)
+        keyval = keyval.flatten(2).transpose(1, 2)
         keyval = torch.cat([keyval, status[:, None]], dim=1) + self.keyval_embedding.weight
         queries = self.query_embedding.weight.expand(len(status), -1, -1)
-        return Percept(maps, keyval[:, :-1], self.tf_decoder(queries, keyval))
+        return Percept(maps, refined, keyval[:, :-1], self.tf_decoder(queries, keyval))
 
     def bev_map(self, percept: Percept) -> torch.Tensor:
         """Return the BEV map, [B, bev_width, lidar_bins / 4, lidar_bins / 4]."""
-        return self.backbone.bev_map(percept.maps, self.backbone.cells(percept.maps))
+        refined = percept.refined
+        if refined is None:
+            refined = self.backbone.cells(percept.maps)
+        return self.backbone.bev_map(percept.maps, refined)
 
     def auxiliary(self, bev_map: torch.Tensor, agent_queries: torch.Tensor
                   ) -> dict[str, torch.Tensor]:

@@ -24,11 +24,9 @@ import sys
 import numpy as np
 from pair_drive_ros.conversions.stamp import stamp_to_ns
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
-from pair_drive_ros.models.transfuser import Transfuser
 import pytest
 from std_msgs.msg import Float64
-from tiny_network import TINY
-import torch
+from tiny_network import straight_transfuser, TINY
 
 THREE = ['left', 'front', 'right']
 COAST = 'nodes.user_policy:Coast'
@@ -37,11 +35,7 @@ COAST = 'nodes.user_policy:Coast'
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory) -> str:
     """Weights of a network that knows its sensors, and goes straight on whatever it sees."""
-    network = Transfuser(replace(TINY, sensor_validity=True))
-    last = network.trajectory_head.mlp[-1]
-    torch.nn.init.zeros_(last.weight)
-    with torch.no_grad():
-        last.bias.copy_(torch.tensor([[2.5 * step, 0.0, 0.0] for step in range(1, 9)]).ravel())
+    network = straight_transfuser(replace(TINY, sensor_validity=True))
     path = tmp_path_factory.mktemp('weights') / 'straight.safetensors'
     save_checkpoint(path, network, TrainingRecord('a test track', 0, 'abc1234'))
     return str(path)

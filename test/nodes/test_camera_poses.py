@@ -24,14 +24,12 @@ import numpy as np
 from pair_drive_ros.conversions.camera_info import camera_calibration
 from pair_drive_ros.conversions.errors import ConversionError
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
-from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.nodes import inputs
 from pair_drive_ros.nodes.parameter_table import defaults
 from pair_drive_ros.nodes.sensor_poses import SensorPoses
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from tiny_network import OPTICAL, TINY
-import torch
+from tiny_network import OPTICAL, straight_transfuser, TINY
 
 # What a camera looks like that sees straight ahead: the z axis of its frame is the car's x axis.
 AHEAD = [1.5, 0.0, 1.6, -np.pi / 2, 0.0, -np.pi / 2]
@@ -43,11 +41,7 @@ UNKNOWN = ('front: the pose of the camera in base_link is not known; set the par
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory) -> str:
     """Weights of a network that reads the ground view and goes straight on whatever it sees."""
-    network = Transfuser(replace(TINY, ground_view=True, sensor_validity=True))
-    last = network.trajectory_head.mlp[-1]
-    torch.nn.init.zeros_(last.weight)
-    with torch.no_grad():
-        last.bias.copy_(torch.tensor([[2.5 * step, 0.0, 0.0] for step in range(1, 9)]).ravel())
+    network = straight_transfuser(replace(TINY, ground_view=True, sensor_validity=True))
     path = tmp_path_factory.mktemp('weights') / 'ground.safetensors'
     save_checkpoint(path, network, TrainingRecord('a test track', 0, 'abc1234'))
     return str(path)
