@@ -142,7 +142,10 @@ def score(runs: Path, cache: Path, protocol: Protocol, policy: str, name: str,
     """Run the command ``evaluate``, unless it has, and return its summary."""
     out = runs / 'scores' / '_'.join((name, protocol.value, *without))
     summary = out / 'summary.json'
-    if not summary.exists():
+    weights = Path(policy)
+    # Scores of weights that are no more are none.
+    if not summary.exists() or (weights.exists()
+                                and weights.stat().st_mtime > summary.stat().st_mtime):
         run_command(['evaluate', '--cache', str(cache), '--protocol', protocol.value, '--policy',
                      policy, '--out', str(out),
                      *(['--without', *without] if without else [])])

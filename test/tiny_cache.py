@@ -26,19 +26,20 @@ def token(index: int) -> str:
     return f'{index:016x}'
 
 
-def write_cache(path: Path, scenes: int, logs: int = 1) -> Path:
+def write_cache(path: Path, scenes: int, logs: int = 1, name: str = 'noise') -> Path:
     """
     Write scenes whose human drives on at the velocity that the status gives.
 
     :param logs: over how many logs, and so shards, the scenes are spread
+    :param name: what the names of the logs begin with
     """
     write_header(path, CacheHeader({'features_mini': 1, 'targets': 1, 'scenes': 1},
                                    splits=('noise',)))
     rng = np.random.default_rng(0)
     for log, indices in enumerate(np.array_split(np.arange(scenes), logs)):
         tokens = tuple(token(index) for index in indices)
-        for kind, arrays in _arrays(rng, tokens, f'noise_{log}').items():
-            write_shard(path / kind, ShardCard(1, kind, 1, f'noise_{log}', tokens, {}), arrays)
+        for kind, arrays in _arrays(rng, tokens, f'{name}_{log}').items():
+            write_shard(path / kind, ShardCard(1, kind, 1, f'{name}_{log}', tokens, {}), arrays)
     return path
 
 

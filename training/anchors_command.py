@@ -36,7 +36,7 @@ from pair_drive_training.data.anchors import (
     nearest_anchors,
 )
 from pair_drive_training.data.cache import Cache
-from pair_drive_training.data.records import SCENES
+from pair_drive_training.data.records import log_name, SCENES
 from pair_drive_training.data.scene_filter import load_filter, SceneFilter
 
 # More futures than these only darken the picture.
@@ -118,8 +118,7 @@ def anchors_picture(anchors: np.ndarray, futures: np.ndarray) -> Figure:
 def _is_wanted(cache: Cache, token: str, wanted: SceneFilter) -> bool:
     if wanted.log_names is None:
         return wanted.wants_token(token)
-    arrays, index = cache.shard_of(SCENES, token)
-    return wanted.wants_token(token) and wanted.wants_log(str(arrays['log_name'][index]))
+    return wanted.wants_token(token) and wanted.wants_log(log_name(cache, token))
 
 
 def _on_paper(points: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ from pair_drive_training.data.training_batches import Batch, listed_tokens, Trai
 from pair_drive_training.fresh_policy import fresh_policy
 from pair_drive_training.learning_curves import log_epoch
 from pair_drive_training.options import as_entries, differences, option
-from pair_drive_training.provenance import git_revision
+from pair_drive_training.provenance import described, git_revision
 from pair_drive_training.run_state import load_state, Progress, read_progress, save_state
 from pair_drive_training.validation import Validation
 import torch
@@ -166,9 +166,7 @@ class Imitation:
                 f'batch: {config.batch} scenes a step do not fit {self._world} processes and '
                 f'{len(tokens)} scenes; give a multiple of the processes, no more than all scenes')
         self.steps_per_epoch = len(tokens) // config.batch
-        split = config.tokens.name if config.tokens else 'all scenes'
-        self._data = (f'{split} ({len(tokens)} scenes) of a cache of '
-                      f'{", ".join(cache.header.splits)}')
+        self._data = described(cache, tokens, config.tokens)
         self._validation = self._make_validation() if self._rank == 0 else None
         self._memory: dict[str, Any] = {
             'best': None, 'sums': {}, 'seconds': 0.0,

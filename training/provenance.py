@@ -14,8 +14,13 @@
 
 """Where results come from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 import subprocess
+
+from pair_drive_training.data.cache import Cache
+from pair_drive_training.data.records import log_name, SCENES
+from pair_drive_training.world.drive_key import DriveKey
 
 
 def git_revision() -> str:
@@ -26,3 +31,17 @@ def git_revision() -> str:
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
     return run.stdout.strip()
+
+
+def described(cache: Cache, tokens: Sequence[str], path: Path | None) -> str:
+    """
+    Say in one line what a policy learns from.
+
+    :param path: scene filter or list of tokens that chose the scenes, None for the whole cache
+    """
+    text = (f'{path.name if path else "all scenes"} ({len(tokens)} scenes) of a cache of '
+            f'{", ".join(cache.header.splits)}')
+    if SCENES in cache.header.kinds and any(
+            DriveKey.of_log(log_name(cache, token)) for token in tokens):
+        text += ': the procedural world, no real drive'
+    return text

@@ -91,14 +91,14 @@ def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecor
     :param path: ends in ``.safetensors``; its folder exists
     :param half: store float16, which halves the file; a network computes in float32 all the same
     :return: the card as written
-    :raises CheckpointError: when the path ends otherwise or a metric is not a finite number
+    :raises CheckpointError: when the path ends otherwise, a metric is not a finite number, or a
+        weight is too large for float16
     """
     _check_suffix(path)
     tensors = {name: tensor.detach().cpu().contiguous()
                for name, tensor in policy.state_dict().items()}
     if half:
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor
-                   for name, tensor in tensors.items()}
+        tensors = {name: _halved(path, name, tensor) for name, tensor in tensors.items()}
     weights = save(tensors)
     card = Card(policy.architecture, asdict(policy.config), FEATURE_VERSION,
                 hashlib.sha256(weights).hexdigest(), training)
@@ -167,6 +167,16 @@ def load_card(path: Path) -> Card:
         raise CheckpointError(f'{card_path}: not a checkpoint card (config must be an object and '
                               'weights_sha256 a string)')
     return card
+
+
+def _halved(path: Path, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not torch.equal(half.isfinite(), tensor.isfinite()):
+        raise CheckpointError(f'{path.name}: {name} has values beyond float16 '
+                              f'({tensor.abs().max():g}); store it in full')
+    return half
 
 
 def _check_suffix(path: Path) -> None:

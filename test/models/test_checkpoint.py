@@ -236,6 +236,15 @@ def test_a_header_length_that_looks_like_a_pickle_is_none(tmp_path):
     assert torch.equal(loaded.plan({}), policy.plan({}))
 
 
+def test_what_half_the_bytes_cannot_hold_is_named(tmp_path):
+    policy = tiny_transfuser()
+    with torch.no_grad():
+        policy.trajectory_head.mlp[-1].bias[0] = 1e6
+    with pytest.raises(CheckpointError, match=r'trajectory_head.mlp.2.bias .* \(1e\+06\)'):
+        save_checkpoint(tmp_path / 'large.safetensors', policy, RECORD, half=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_the_bytes_are_nearly_the_same_network(saved, tmp_path):
     half = tmp_path / 'half.safetensors'
     policy = tiny_transfuser()

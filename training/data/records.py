@@ -67,6 +67,12 @@ def make_records(frames: SceneFrames, city: CityMap, kinds: Sequence[str]) -> di
     return records
 
 
+def log_name(cache: Cache, token: str) -> str:
+    """Return the name of the log that a scene of a cache is from."""
+    arrays, index = cache.shard_of(SCENES, token)
+    return str(arrays['log_name'][index])
+
+
 def scene_record(frames: SceneFrames) -> dict[str, np.ndarray]:
     """
     Describe a scene without map and objects.

@@ -26,7 +26,7 @@ import numpy as np
 from pair_drive_ros.models.policy import FeatureSpec
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.navsim_recipe import TARGETS
-from pair_drive_training.data.records import SCENES
+from pair_drive_training.data.records import log_name
 from pair_drive_training.data.scene_filter import load_filter
 from pair_drive_training.data.transfuser_scene import as_features, features_kind, read_features
 import torch
@@ -130,12 +130,7 @@ def listed_tokens(cache: Cache, path: Path | None) -> Sequence[str]:
     tokens = cache.tokens(TARGETS)
     if wanted.log_names is None:
         return tokens
-
-    def log_name(token: str) -> str:
-        arrays, index = cache.shard_of(SCENES, token)
-        return str(arrays['log_name'][index])
-
-    return [token for token in tokens if wanted.wants_log(log_name(token))]
+    return [token for token in tokens if wanted.wants_log(log_name(cache, token))]
 
 
 def check_scenes(cache: Cache, tokens: Sequence[str], kinds: Sequence[str]) -> None:
