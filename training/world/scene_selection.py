@@ -33,7 +33,7 @@ from pair_drive_training.data.scene_filter import SceneFilter, scenes_of_log
 
 PASS_MARK = 0.8
 # More of one drive would show the same street again.
-MAX_SCENES_A_DRIVE = 24
+MAX_SCENES_A_DRIVE = 12
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Selection:
 
 def select_scenes(log: LogFrames, city: CityMap) -> Selection:
     """
-    Keep the first 24 frames that constant velocity fails in and the human does not.
+    Keep frames that constant velocity fails in and the human does not: up to 12, spread evenly.
 
     Both are judged with PDMS 0.8 as the mark, over frames with 3 before and 10 after.
     """
@@ -87,7 +87,10 @@ def constant_velocity_plan(now: Frame) -> np.ndarray:
 
 def _selection(tokens: Sequence[str], score: np.ndarray, candidates: int) -> Selection:
     easy, poor = score[:, 0] >= PASS_MARK, score[:, 1] < PASS_MARK
-    kept = np.flatnonzero(~easy & ~poor)[:MAX_SCENES_A_DRIVE].tolist()
-    return Selection(tuple(tokens[row] for row in kept),
-                     tuple(float(score[row, 1]) for row in kept), candidates,
+    kept = np.flatnonzero(~easy & ~poor)
+    # Neighbours in time are nearly the same scene.
+    if len(kept) > MAX_SCENES_A_DRIVE:
+        kept = kept[np.linspace(0, len(kept) - 1, MAX_SCENES_A_DRIVE).round().astype(int)]
+    return Selection(tuple(tokens[row] for row in kept.tolist()),
+                     tuple(float(score[row, 1]) for row in kept.tolist()), candidates,
                      int(easy.sum()), int(poor.sum()), candidates - len(tokens))

@@ -70,11 +70,11 @@ def test_where_the_human_collides_nothing_is_kept(city, tmp_path):
     assert selection.tokens == () and selection.poor == 10
 
 
-def test_the_first_are_taken_up_to_a_limit(city, tmp_path, monkeypatch):
+def test_of_many_some_are_taken_that_spread_evenly(city, tmp_path, monkeypatch):
     log = log_of(braking_drive(KEY), city, tmp_path)
     every = select_scenes(log, city).tokens
-    monkeypatch.setattr(scene_selection, 'MAX_SCENES_A_DRIVE', 3)
-    assert select_scenes(log, city).tokens == every[:3]
+    monkeypatch.setattr(scene_selection, 'MAX_SCENES_A_DRIVE', 2)
+    assert select_scenes(log, city).tokens == (every[0], every[-1])
 
 
 def test_scenes_that_cannot_be_scored_are_counted(city, tmp_path):

@@ -190,3 +190,24 @@ def parts(area: shapely.Geometry) -> list[shapely.Polygon]:
     """Take an area apart into polygons, in an order that depends on nothing but their shape."""
     return [part for part in shapely.get_parts(shapely.normalize(area)).tolist()
             if isinstance(part, shapely.Polygon)]
+
+
+def simple_parts(area: shapely.Geometry) -> list[shapely.Polygon]:
+    """
+    Take an area apart into polygons without holes, in an order that depends on their shape alone.
+
+    The devkit's BEV maps fill the holes of what they draw: a walkway round a block would cover it.
+    """
+    simple = []
+    waiting = parts(area)
+    while waiting:
+        part = waiting.pop()
+        if not part.interiors:
+            simple.append(part)
+            continue
+        # A straight cut through a hole opens it to both sides.
+        cut = shapely.Polygon(part.interiors[0]).centroid.x
+        left, bottom, right, top = part.bounds
+        for half in (shapely.box(left, bottom, cut, top), shapely.box(cut, bottom, right, top)):
+            waiting += parts(shapely.intersection(part, half, grid_size=GRID_M))
+    return parts(shapely.MultiPolygon(simple))

@@ -21,7 +21,7 @@ import itertools
 import numpy as np
 from pair_drive_training.world.towns.curves import headings_of, lengths_of, snap
 from pair_drive_training.world.towns.dice import Dice
-from pair_drive_training.world.towns.draft import Draft, GRID_M, parts, without_holes
+from pair_drive_training.world.towns.draft import Draft, GRID_M, parts, simple_parts, without_holes
 from pair_drive_training.world.towns.fittings import clear_of_roads, fit_approach
 from pair_drive_training.world.towns.junction import Arm, build_junction, trim_distances
 from pair_drive_training.world.towns.moving import moved
@@ -121,7 +121,7 @@ def _furnish(draft: Draft, streets: Sequence[Street], seed: int, city: str) -> T
         seed=seed, city=city, centre=np.zeros(2), lanes=draft.joined_lanes(), groups=draft.groups,
         group_connectors=draft.group_connectors, junctions=draft.junctions,
         car_parks={draft.new_id(): park.area for park in car_parks},
-        walkways={draft.new_id(): area for area in parts(beside) if area.area > 1.0},
+        walkways={draft.new_id(): area for area in simple_parts(beside) if area.area > 1.0},
         crossings=draft.crossings, stops=draft.stops, lane_polygons=draft.lane_polygons,
         asphalt=shapely.MultiPolygon(parts(paved)),
         parking=(*parking, *(place for park in car_parks for place in park.places)),

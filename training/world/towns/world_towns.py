@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The towns of a world: drawn from its seed, ten to each city of the map format."""
+"""The towns of a world: drawn from its seed, twenty to each city of the map format."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ CITIES = {
     'us-nv-las-vegas-strip': City('9.15.1915', 'EPSG:32611', (664500.0, 3997500.0)),
     'us-pa-pittsburgh-hazelwood': City('9.17.1937', 'EPSG:32617', (587500.0, 4475500.0)),
 }
-TOWNS = 40
+TOWNS = 80
 TOWN_DISTANCE_M = 2000.0
 _ATTEMPTS = 200
 _IDS_PER_TOWN = 100_000

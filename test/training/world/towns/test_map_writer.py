@@ -18,10 +18,13 @@ import json
 import sqlite3
 
 import numpy as np
+from pair_drive_training.data.bev import semantic_map, SemanticClass
 from pair_drive_training.data.city_map import Layer
+from pair_drive_training.data.frames import Annotations
 from pair_drive_training.data.gpkg import read_city
 from pair_drive_training.data.map_store import MapStore
 from pair_drive_training.data.route import centreline, correct_route, route_blocks, route_lanes
+from pair_drive_training.world.towns.curves import headings_of
 from pair_drive_training.world.towns.map_writer import write_maps
 from pair_drive_training.world.towns.world_towns import CITIES, simple_town, world_town
 import pytest
@@ -121,6 +124,15 @@ def test_routes_through_a_town_are_found(city, towns, seed):
     assert np.abs(np.diff(path.poses[:, 2])).max() < np.radians(8.0)
     # The shortest way through the blocks may take other lanes; it ends in the last one it can.
     assert path.poses[0, :2] == pytest.approx(start[0], abs=1e-5)
+
+
+def test_lanes_are_road_in_the_bev_map(city, towns):
+    nobody = Annotations(np.zeros((0, 7)), (), np.zeros((0, 3)), ())
+    for lane in [lane for town in towns for lane in town.lanes.values()][::7]:
+        middle = len(lane.baseline) // 2
+        pose = [*lane.baseline[middle], headings_of(lane.baseline)[middle]]
+        here = semantic_map(nobody, city, np.array(pose))[:4, 126:130]
+        assert set(here.ravel()) <= {SemanticClass.ROAD, SemanticClass.CENTRELINE}
 
 
 def test_signals_are_named_by_their_connectors(folder, towns):

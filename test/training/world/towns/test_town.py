@@ -230,7 +230,9 @@ def test_nothing_stands_on_the_road(town):
     standing = [*(plant.position for plant in town.plants), *town.poles[:, :2],
                 *(head.position[:2] for head in town.signal_heads)]
     assert not shapely.intersects_xy(roads, np.array(standing)).any()
-    assert not any(area.intersection(roads).area > 0.5 for area in town.walkways.values())
+    # The devkit's BEV maps draw no holes.
+    drawn = [shapely.Polygon(area.exterior) for area in town.walkways.values()]
+    assert not any(area.intersection(roads).area > 0.5 for area in drawn)
 
 
 def test_parked_cars_stand_beside_the_lanes(town):
@@ -325,7 +327,7 @@ def test_seed_decides_everything():
 
 
 @pytest.mark.parametrize(('place', 'expected'), [
-    ('simple', '1001801cdc1a29ee'), (0, '64e89cd1011f147d')])
+    ('simple', 'aa80f3ca4e41980f'), (0, '676c2e37bf48d026')])
 def test_town_is_the_same_on_every_machine(place, expected):
     # Whoever changes how towns are drawn changes these, and with them every world's checksum.
     assert digest(town_of(place)) == expected
