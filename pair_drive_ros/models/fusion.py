@@ -25,19 +25,18 @@ from torch.nn import functional
 
 FUSION_HEADS = 4
 MLP_RATIO = 4
-DROPOUT = 0.1
 
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention; the projections keep the devkit's names."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, dropout: float):
         super().__init__()
         self.key = nn.Linear(width, width)
         self.query = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
-        self.resid_drop = nn.Dropout(DROPOUT)
+        self.resid_drop = nn.Dropout(dropout)
 
     def forward(self, tokens: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
         """Map tokens [B, N, width] to [B, N, width]; only ``visible`` ones [B, N] are seen."""
@@ -47,20 +46,20 @@ class SelfAttention(nn.Module):
         mixed = functional.scaled_dot_product_attention(
             heads(self.query(tokens)), heads(self.key(tokens)), heads(self.value(tokens)),
             attn_mask=None if visible is None else visible[:, None, None],
-            dropout_p=DROPOUT if self.training else 0.0)
+            dropout_p=self.resid_drop.p if self.training else 0.0)
         return self.resid_drop(self.proj(mixed.transpose(1, 2).flatten(2)))
 
 
 class FusionBlock(nn.Module):
     """Self-attention and an MLP, each behind a layer norm and added to its input."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, dropout: float):
         super().__init__()
         self.ln1 = nn.LayerNorm(width)
-        self.attn = SelfAttention(width)
+        self.attn = SelfAttention(width, dropout)
         self.ln2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, MLP_RATIO * width), nn.ReLU(inplace=True),
-                                 nn.Linear(MLP_RATIO * width, width), nn.Dropout(DROPOUT))
+                                 nn.Linear(MLP_RATIO * width, width), nn.Dropout(dropout))
 
     def forward(self, tokens: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:
         """Map tokens [B, N, width] to [B, N, width]; only ``visible`` ones [B, N] are seen."""
@@ -76,18 +75,19 @@ class FusionTransformer(nn.Module):
     :param image_grid: rows and columns of the image map
     :param lidar_grid: rows and columns of the LiDAR map
     :param blocks: number of transformer blocks
+    :param dropout: share of activations dropped in training, as of attention weights
     """
 
     def __init__(self, width: int, image_grid: tuple[int, int], lidar_grid: tuple[int, int],
-                 blocks: int):
+                 blocks: int, dropout: float):
         super().__init__()
         self.image_grid = image_grid
         self.lidar_grid = lidar_grid
         self.image_tokens = image_grid[0] * image_grid[1]
         tokens = self.image_tokens + lidar_grid[0] * lidar_grid[1]
         self.pos_emb = nn.Parameter(torch.zeros(1, tokens, width))
-        self.drop = nn.Dropout(DROPOUT)
-        self.blocks = nn.Sequential(*(FusionBlock(width) for _ in range(blocks)))
+        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.Sequential(*(FusionBlock(width, dropout) for _ in range(blocks)))
         self.ln_f = nn.LayerNorm(width)
         for module in self.modules():
             if isinstance(module, nn.Linear):

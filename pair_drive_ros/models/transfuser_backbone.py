@@ -50,7 +50,8 @@ class TransfuserBackbone(nn.Module):
         self.avgpool_img = nn.AdaptiveAvgPool2d(config.image_grid)
         self.avgpool_lidar = nn.AdaptiveAvgPool2d(config.lidar_grid)
         self.transformers = nn.ModuleList(
-            FusionTransformer(width, config.image_grid, config.lidar_grid, config.fusion_blocks)
+            FusionTransformer(width, config.image_grid, config.lidar_grid, config.fusion_blocks,
+                              config.dropout)
             for width in widths)
         self.lidar_channel_to_img = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
         self.img_channel_to_lidar = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)

@@ -25,7 +25,7 @@ STRIDE = 32
 _MINI = {'image_height': 128, 'image_width': 512, 'lidar_bins': 128, 'base_width': 16,
          'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
          'decoder_layers': 2, 'decoder_ffn': 256, 'ground_view': True,
-         'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.3}
+         'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.2, 'dropout': 0.0}
 
 
 class TransfuserError(ValueError):
@@ -60,6 +60,8 @@ class TransfuserConfig:
     """Layers of the query decoder."""
     decoder_ffn: int = 1024
     """Hidden width of the decoder's and the heads' MLPs."""
+    dropout: float = 0.1
+    """Share of activations that the fusion transformers drop in training, 0 to 1."""
     lidar: bool = True
     """Whether the LiDAR is read; without it the network is NAVSIM's LTF, latent TransFuser."""
     ground_view: bool = False
@@ -93,9 +95,10 @@ class TransfuserConfig:
         if self.lidar_bins < 2 * STRIDE or self.lidar_bins & (self.lidar_bins - 1):
             raise TransfuserError(f'lidar_bins: expected a power of two from {2 * STRIDE} on, '
                                   f'got {self.lidar_bins}')
-        if not 0.0 <= self.sensor_dropout <= 1.0:
-            raise TransfuserError('sensor_dropout: expected a share from 0 to 1, got '
-                                  f'{self.sensor_dropout}')
+        for name in ('dropout', 'sensor_dropout'):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise TransfuserError(f'{name}: expected a share from 0 to 1, got '
+                                      f'{getattr(self, name)}')
         if self.sensor_dropout and not self.sensor_validity:
             raise TransfuserError('sensor_dropout: needs sensor_validity, without which the '
                                   'network cannot know that a sensor is missing')

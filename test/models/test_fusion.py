@@ -23,7 +23,7 @@ from torch.nn import functional
 
 def test_attention_equals_its_definition():
     torch.manual_seed(0)
-    attention = SelfAttention(8).eval()
+    attention = SelfAttention(8, 0.1).eval()
     tokens = torch.randn(2, 5, 8)
     heads = []
     for head in torch.arange(8).chunk(FUSION_HEADS):
@@ -35,7 +35,7 @@ def test_attention_equals_its_definition():
 
 
 def test_without_blocks_every_cell_stays_in_its_place():
-    fusion = FusionTransformer(8, (2, 3), (2, 2), blocks=0).eval()
+    fusion = FusionTransformer(8, (2, 3), (2, 2), blocks=0, dropout=0.1).eval()
     image, lidar = torch.randn(2, 8, 2, 3), torch.randn(2, 8, 2, 2)
     for given, returned in zip((image, lidar), fusion(image, lidar), strict=True):
         expected = functional.layer_norm(given.movedim(1, -1), (8,)).movedim(-1, 1)
@@ -44,7 +44,7 @@ def test_without_blocks_every_cell_stays_in_its_place():
 
 def test_each_sensor_sees_the_other():
     torch.manual_seed(0)
-    fusion = FusionTransformer(8, (2, 3), (2, 2), blocks=1).eval()
+    fusion = FusionTransformer(8, (2, 3), (2, 2), blocks=1, dropout=0.1).eval()
     image, lidar = torch.randn(1, 8, 2, 3), torch.randn(1, 8, 2, 2)
     image_out, lidar_out = fusion(image, lidar)
     assert not torch.equal(fusion(image + torch.randn(1, 8, 1, 1), lidar)[1], lidar_out)
@@ -53,7 +53,7 @@ def test_each_sensor_sees_the_other():
 
 def test_positions_are_told_apart_by_the_embedding():
     torch.manual_seed(0)
-    fusion = FusionTransformer(8, (1, 2), (1, 1), blocks=1).eval()
+    fusion = FusionTransformer(8, (1, 2), (1, 1), blocks=1, dropout=0.1).eval()
     torch.nn.init.normal_(fusion.pos_emb)
     image, lidar = torch.randn(1, 8, 1, 1).expand(1, 8, 1, 2), torch.randn(1, 8, 1, 1)
     out = fusion(image, lidar)[0]

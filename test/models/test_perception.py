@@ -266,7 +266,8 @@ def test_the_mini_network_has_two_million_parameters_and_is_told():
 
 @pytest.mark.parametrize('changes, sentence', [
     ({'sensor_dropout': 0.5}, 'sensor_dropout: needs sensor_validity'),
-    ({'sensor_dropout': 1.5, 'sensor_validity': True}, 'expected a share from 0 to 1')])
+    ({'sensor_dropout': 1.5, 'sensor_validity': True}, 'expected a share from 0 to 1'),
+    ({'dropout': -0.1}, 'dropout: expected a share from 0 to 1')])
 def test_dropout_that_cannot_be_is_a_sentence(changes, sentence):
     with pytest.raises(TransfuserError, match=sentence):
         replace(TINY, **changes)
