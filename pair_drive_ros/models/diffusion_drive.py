@@ -22,7 +22,7 @@ of them in the trajectory head).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pair_drive_ros.models.diffusion_head import DiffusionHead
 from pair_drive_ros.models.losses import auxiliary_terms, AuxiliaryWeights
@@ -43,6 +43,13 @@ class DiffusionDriveConfig(TransfuserConfig):
 
     seed: int = 0
     """Of the noise from which every plan starts: plans are deterministic."""
+    bev_feature_width: int = 256
+    """Channels of the BEV feature that the plans look at."""
+
+    @classmethod
+    def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
+        """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
+        return super().mini(**{'bev_feature_width': 64, **changes})
 
 
 class DiffusionDrive(TransfuserPerception):
@@ -58,9 +65,11 @@ class DiffusionDrive(TransfuserPerception):
     def __init__(self, config: DiffusionDriveConfig | None = None):
         super().__init__(config)
         width = self.config.decoder_width
-        self.bev_proj = nn.Sequential(nn.Linear(width + self.config.bev_width, width),
-                                      nn.ReLU(inplace=True), nn.LayerNorm(width))
-        self.trajectory_head = DiffusionHead(width, self.config.decoder_ffn, self.config.seed)
+        feature_width = self.config.bev_feature_width
+        self.bev_proj = nn.Sequential(nn.Linear(width + self.config.bev_width, feature_width),
+                                      nn.ReLU(inplace=True), nn.LayerNorm(feature_width))
+        self.trajectory_head = DiffusionHead(width, self.config.decoder_ffn, feature_width,
+                                             self.config.seed)
 
     def set_anchors(self, anchors: torch.Tensor) -> None:
         """
@@ -120,8 +129,8 @@ class DiffusionDrive(TransfuserPerception):
         """
         Return what the heads look at.
 
-        That is the BEV map [B, bev_width, rows, columns], the BEV feature [B, decoder_width,
-        rows, columns] (the map joined with the decoder's cells) and the queries.
+        That is the BEV map [B, bev_width, rows, columns], the BEV feature [B,
+        bev_feature_width, rows, columns] (the map joined with the decoder's cells) and the queries.
         """
         percept = self.perceive(features)
         bev_map = self.bev_map(percept)

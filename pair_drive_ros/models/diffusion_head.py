@@ -99,11 +99,11 @@ class PointEmbedding(nn.Module):
 class GridSampleAttention(nn.Module):
     """Attention of each mode to the BEV map at its own eight points, and nowhere else."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, feature_width: int):
         super().__init__()
         self.attention_weights = nn.Linear(width, PLAN_POSES)
         self.output_proj = nn.Linear(width, width)
-        self.value_proj = nn.Sequential(nn.Conv2d(width, width, 3, padding=1),
+        self.value_proj = nn.Sequential(nn.Conv2d(feature_width, width, 3, padding=1),
                                         nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(DROPOUT)
         nn.init.zeros_(self.attention_weights.weight)
@@ -166,9 +166,9 @@ class TaskDecoder(nn.Module):
 class DiffusionDecoderLayer(nn.Module):
     """Attention to the BEV map, the agents and the ego; the modes do not see each other."""
 
-    def __init__(self, width: int, ffn: int):
+    def __init__(self, width: int, ffn: int, feature_width: int):
         super().__init__()
-        self.cross_bev_attention = GridSampleAttention(width)
+        self.cross_bev_attention = GridSampleAttention(width, feature_width)
         self.cross_agent_attention = nn.MultiheadAttention(width, HEADS, batch_first=True)
         self.cross_ego_attention = nn.MultiheadAttention(width, HEADS, batch_first=True)
         self.dropout = nn.Dropout(DROPOUT)
@@ -203,9 +203,10 @@ class DiffusionDecoderLayer(nn.Module):
 class DiffusionDecoder(nn.Module):
     """Two layers, each of which moves the points that the one before has moved."""
 
-    def __init__(self, width: int, ffn: int):
+    def __init__(self, width: int, ffn: int, feature_width: int):
         super().__init__()
-        self.layers = nn.ModuleList(DiffusionDecoderLayer(width, ffn) for _ in range(LAYERS))
+        self.layers = nn.ModuleList(DiffusionDecoderLayer(width, ffn, feature_width)
+                                    for _ in range(LAYERS))
 
     def values(self, bev_feature: torch.Tensor) -> list[torch.Tensor]:
         """Project the BEV map for each layer; the same at every diffusion step."""
@@ -226,14 +227,16 @@ class DiffusionHead(nn.Module):
     """
     The trajectory head (4.95 M parameters by default, 4.23 M of them in the decoder).
 
-    :param width: of the queries and of the BEV map; a multiple of 16
+    :param width: of the queries; a multiple of 16
     :param ffn: hidden width of the layers' MLPs
+    :param feature_width: channels of the BEV map
     :param seed: of the noise from which every plan starts. The noise is the same for every scene
         and in every call, so the same input gives the same plan in any batch
     :raises DiffusionHeadError: when the width does not fit the embeddings
     """
 
-    def __init__(self, width: int = 256, ffn: int = 1024, seed: int = 0):
+    def __init__(self, width: int = 256, ffn: int = 1024, feature_width: int = 256,
+                 seed: int = 0):
         super().__init__()
         if width <= 0 or width % 16:
             raise DiffusionHeadError(f'width: expected a multiple of 16, got {width}')
@@ -244,7 +247,7 @@ class DiffusionHead(nn.Module):
             *_linear_relu_norm(PLAN_POSES * point_width, width), nn.Linear(width, width))
         self.time_mlp = nn.Sequential(StepEmbedding(width), nn.Linear(width, 4 * width),
                                       nn.Mish(), nn.Linear(4 * width, width))
-        self.diff_decoder = DiffusionDecoder(width, ffn)
+        self.diff_decoder = DiffusionDecoder(width, ffn, feature_width)
         self.scheduler = DdimScheduler()
         # Drawn on the CPU, whatever the device: the plans of a CPU and a GPU must agree.
         noise = torch.randn(1, MODES, PLAN_POSES, 2, device='cpu',
@@ -285,7 +288,7 @@ class DiffusionHead(nn.Module):
 
         :param ego_query: [B, 1, width]
         :param agent_queries: [B, 30, width]
-        :param bev_feature: [B, width, rows, columns], see :class:`GridSampleAttention`
+        :param bev_feature: [B, feature_width, rows, columns], see :class:`GridSampleAttention`
         :param points: [B, 20, 8, 2], noisy anchors, x, y in m
         :param steps: diffusion step of the points, int64 [B] or [1]
         :return: the plans of each layer; gradients do not flow from one layer to the one before

@@ -86,7 +86,7 @@ REST = {
 def tiny_head(seed: int = 0) -> DiffusionHead:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = DiffusionHead(WIDTH, ffn=16, seed=seed).eval()
+        head = DiffusionHead(WIDTH, ffn=16, feature_width=WIDTH, seed=seed).eval()
     head.set_anchors(fan_anchors())
     return head
 
@@ -271,14 +271,14 @@ def test_headings_stay_within_a_turn():
 
 
 def test_fresh_logits_stand_for_a_hundredth():
-    for layer in DiffusionHead(WIDTH, 16).diff_decoder.layers:
+    for layer in DiffusionHead(WIDTH, 16, WIDTH).diff_decoder.layers:
         bias = layer.task_decoder.plan_cls_branch[-1].bias
         assert bias.sigmoid().item() == pytest.approx(0.01)
 
 
 def seen_at(points: list[tuple[float, float]], values: torch.Tensor) -> list[float]:
     """Return what the attention sees of a one-channel map where all eight points are equal."""
-    attention = GridSampleAttention(1).eval()
+    attention = GridSampleAttention(1, 1).eval()
     torch.nn.init.ones_(attention.output_proj.weight)
     places = torch.tensor(points)[None, :, None].expand(-1, -1, 8, -1)
     with torch.inference_mode():
@@ -307,7 +307,7 @@ def test_there_is_nothing_beyond_the_map():
 
 
 def test_the_eight_places_are_weighted_by_the_mode():
-    attention = GridSampleAttention(1).eval()
+    attention = GridSampleAttention(1, 1).eval()
     torch.nn.init.ones_(attention.output_proj.weight)
     values = torch.arange(64.0)[None, None, :, None].expand(1, 1, 64, 64)
     places = torch.stack([torch.arange(8) + 0.5, torch.zeros(8)], dim=-1)[None, None]
@@ -319,7 +319,7 @@ def test_the_eight_places_are_weighted_by_the_mode():
 
 
 def test_a_head_without_anchors_says_so():
-    head = DiffusionHead(WIDTH, 16)
+    head = DiffusionHead(WIDTH, 16, WIDTH)
     with pytest.raises(DiffusionHeadError, match='make-anchors'):
         head.sample(*conditions())
     with pytest.raises(DiffusionHeadError, match='make-anchors'):
@@ -328,7 +328,7 @@ def test_a_head_without_anchors_says_so():
 
 def test_anchors_live_in_the_state_dict_and_are_not_trained():
     head = tiny_head()
-    loaded = DiffusionHead(WIDTH, 16).eval()
+    loaded = DiffusionHead(WIDTH, 16, WIDTH).eval()
     loaded.load_state_dict(head.state_dict())
     inputs = conditions()
     assert torch.equal(loaded.sample(*inputs).poses, head.sample(*inputs).poses)
@@ -351,7 +351,7 @@ def test_unusable_anchors_are_refused(anchors, message):
 @pytest.mark.parametrize('width', [0, 8, 24])
 def test_widths_that_do_not_fit_are_refused(width):
     with pytest.raises(DiffusionHeadError, match='multiple of 16'):
-        DiffusionHead(width, 16)
+        DiffusionHead(width, 16, 16)
 
 
 @pytest.mark.shared_data
@@ -461,7 +461,7 @@ def test_losses_are_exact_under_mixed_precision():
 
 def test_the_head_learns_where_the_human_drives():
     torch.manual_seed(0)
-    head = DiffusionHead(64, ffn=64)
+    head = DiffusionHead(64, ffn=64, feature_width=64)
     head.set_anchors(fan_anchors())
     inputs = [torch.cat([tensor] * 4) for tensor in conditions(2, 64)]
     trajectory = torch.cat([human(mode=2), human(mode=17)] * 4)
