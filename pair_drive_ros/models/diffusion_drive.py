@@ -46,10 +46,13 @@ class DiffusionDriveConfig(TransfuserConfig):
     bev_feature_width: int = 256
     """Channels of the BEV feature that the plans look at."""
 
+    noise_draws: int = 1
+    """Draws of noise for each scene of a training step; the head alone is run for each."""
+
     @classmethod
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
-        return super().mini(**{'bev_feature_width': 64, **changes})
+        return super().mini(**{'bev_feature_width': 64, 'noise_draws': 4, **changes})
 
 
 class DiffusionDrive(TransfuserPerception):
@@ -119,7 +122,8 @@ class DiffusionDrive(TransfuserPerception):
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes, trajectory = self.trajectory_head.losses(
-            queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'])
+            queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'],
+            self.config.noise_draws)
         return {'modes': MODE_WEIGHT * modes, 'trajectory': TRAJECTORY_WEIGHT * trajectory,
                 **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
                                   AUXILIARY_WEIGHTS, self.config.lidar)}
@@ -130,7 +134,7 @@ class DiffusionDrive(TransfuserPerception):
         Return what the heads look at.
 
         That is the BEV map [B, bev_width, rows, columns], the BEV feature [B,
-        bev_feature_width, rows, columns] (the map joined with the decoder's cells) and the queries.
+        bev_feature_width, rows, columns] (the map joined with the decoder's cells), the queries.
         """
         percept = self.perceive(features)
         bev_map = self.bev_map(percept)

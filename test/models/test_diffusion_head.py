@@ -234,8 +234,8 @@ def test_points_never_leave_the_range():
 
 def test_the_step_matters():
     head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
-    early, late = (head(*inputs, points, torch.tensor([step]))[-1].logits for step in (0, 40))
-    mixed = head(*inputs, points, torch.tensor([0, 40]))[-1].logits
+    early, late = (head(*inputs, points, torch.tensor([[step]]))[-1].logits for step in (0, 40))
+    mixed = head(*inputs, points, torch.tensor([[0], [40]]))[-1].logits
     assert not torch.allclose(early, late, atol=1e-4)
     torch.testing.assert_close(mixed, torch.stack([early[0], late[1]]))
 
@@ -250,7 +250,7 @@ def test_layers_move_the_points_of_the_layer_before_without_passing_gradients():
         first.plan_reg_branch[-1].bias.zero_()
         first.plan_reg_branch[-1].weight.zero_()
         first.plan_reg_branch[-1].bias[0] = 3.0
-    layers = head(*inputs, points, torch.tensor([0]))
+    layers = head(*inputs, points, torch.tensor([[0]]))
     moved = points.clone()
     moved[..., 0, 0] += 3.0
     for modes in layers:
@@ -425,13 +425,43 @@ def test_training_starts_from_little_noise_within_the_range():
     torch.manual_seed(0)
     head.losses(*conditions(200), human(200))
     [(points, steps)] = seen
-    assert points.shape == (200, 20, 8, 2)
+    assert points.shape == (200, 20, 8, 2) and steps.shape == (200, 1)
+    steps = steps[:, 0]
     assert set(steps.tolist()) <= set(range(50))
     assert len(set(steps.tolist())) > 40
     assert normalise(points).abs().max().item() == pytest.approx(1.0, abs=1e-5)
     noise = normalise(points[:, 7:8]) - normalise(fan_anchors()[7:8])
     assert noise[steps < 5].std() < 0.03
     assert noise[steps > 45].std().item() == pytest.approx(0.092, abs=0.01)
+
+
+def test_noisy_copies_do_not_see_each_other():
+    head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
+    other = points + 0.5
+    both = head(*inputs, torch.cat([points, other], dim=1), torch.tensor([[3, 40]]))
+    for at, (copy, step) in enumerate(((points, 3), (other, 40))):
+        alone = head(*inputs, copy, torch.tensor([[step]]))
+        for joint, single in zip(both, alone, strict=True):
+            part = slice(20 * at, 20 * at + 20)
+            torch.testing.assert_close(joint.poses[:, part], single.poses)
+            torch.testing.assert_close(joint.logits[:, part], single.logits)
+
+
+def test_loss_of_several_draws_is_their_mean(monkeypatch):
+    head, inputs = tiny_head(), conditions(2)
+    steps, noise = torch.tensor([1, 9, 22, 40]), torch.randn(4, 20, 8, 2)
+    monkeypatch.setattr(torch, 'randint', lambda _, size, **_kw: steps[:size[0]])
+    monkeypatch.setattr(torch, 'randn', lambda *size, **_kw: noise[:size[0]])
+    together = head.losses(*inputs, human(2), draws=2)
+    singles = []
+    for scene in (0, 1):
+        one = [condition[scene:scene + 1] for condition in inputs]
+        for draw in (0, 1):
+            at = 2 * scene + draw
+            monkeypatch.setattr(torch, 'randint', lambda *_, at=at, **_kw: steps[at:at + 1])
+            monkeypatch.setattr(torch, 'randn', lambda *_, at=at, **_kw: noise[at:at + 1])
+            singles.append(torch.stack(head.losses(*one, human(2)[scene:scene + 1])))
+    torch.testing.assert_close(torch.stack(together), torch.stack(singles).mean(dim=0))
 
 
 def test_training_noise_comes_from_the_global_generator():
