@@ -143,7 +143,7 @@ def score(runs: Path, cache: Path, protocol: Protocol, policy: str, name: str,
     out = runs / 'scores' / '_'.join((name, protocol.value, *without))
     summary = out / 'summary.json'
     weights = Path(policy)
-    # Scores of weights that are no more are none.
+    # Weights that were trained on since have other scores.
     if not summary.exists() or (weights.exists()
                                 and weights.stat().st_mtime > summary.stat().st_mtime):
         run_command(['evaluate', '--cache', str(cache), '--protocol', protocol.value, '--policy',

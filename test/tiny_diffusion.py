@@ -17,9 +17,12 @@
 import dataclasses
 
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
+from pair_drive_ros.models.diffusion_head import DiffusionHead
 from tiny_network import TINY
 import torch
 
+WIDTH = 16
+"""Of the tiny head."""
 TINY_DIFFUSION = DiffusionDriveConfig(**dataclasses.asdict(TINY))
 
 
@@ -39,3 +42,25 @@ def tiny_diffusion_drive(seed: int = 0,
         policy = DiffusionDrive(config).eval()
     policy.set_anchors(fan_anchors())
     return policy
+
+
+def tiny_head(seed: int = 0) -> DiffusionHead:
+    """Build the head alone with seeded weights and anchors; the seed is of its noise."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = DiffusionHead(WIDTH, ffn=16, feature_width=WIDTH, seed=seed).eval()
+    head.set_anchors(fan_anchors())
+    return head
+
+
+def conditions(batch: int = 1, width: int = WIDTH) -> tuple[torch.Tensor, ...]:
+    """Draw what the head looks at: ego query, agent queries, BEV feature."""
+    generator = torch.Generator().manual_seed(1)
+    return tuple(torch.randn(batch, *shape, generator=generator)
+                 for shape in ((1, width), (30, width), (width, 16, 16)))
+
+
+def human(batch: int = 1, mode: int = 7) -> torch.Tensor:
+    """Return a drive [B, 8, 3] close to one of the anchors."""
+    poses = torch.cat([1.02 * fan_anchors()[mode], torch.full((8, 1), 0.1)], dim=-1)
+    return poses.expand(batch, -1, -1)

@@ -45,7 +45,6 @@ class DiffusionDriveConfig(TransfuserConfig):
     """Of the noise from which every plan starts: plans are deterministic."""
     bev_feature_width: int = 256
     """Channels of the BEV feature that the plans look at."""
-
     noise_draws: int = 1
     """Draws of noise for each scene of a training step; the head alone is run for each."""
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""DiffusionDrive's head: size, names, the public code's numbers, what it listens to, its loss."""
+"""DiffusionDrive's head: size, names, the public code's numbers, what it listens to."""
 
 import math
 
@@ -21,17 +21,12 @@ from pair_drive_ros.models.diffusion import normalise
 from pair_drive_ros.models.diffusion_head import (
     DiffusionHead,
     DiffusionHeadError,
-    focal_loss,
     GridSampleAttention,
-    Modes,
-    nearest_anchor,
 )
 from pair_drive_ros.models.features import lidar_histogram
 import pytest
-from tiny_diffusion import fan_anchors
+from tiny_diffusion import conditions, fan_anchors, human, tiny_head, WIDTH
 import torch
-
-WIDTH = 16
 
 # Names without 'diff_decoder.layers.N.', and shapes, as in the public state dict.
 LAYER = {
@@ -81,25 +76,6 @@ REST = {
     'time_mlp.1.weight': (1024, 256), 'time_mlp.1.bias': (1024,),
     'time_mlp.3.weight': (256, 1024), 'time_mlp.3.bias': (256,),
 }
-
-
-def tiny_head(seed: int = 0) -> DiffusionHead:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        head = DiffusionHead(WIDTH, ffn=16, feature_width=WIDTH, seed=seed).eval()
-    head.set_anchors(fan_anchors())
-    return head
-
-
-def conditions(batch: int = 1, width: int = WIDTH) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(1)
-    return tuple(torch.randn(batch, *shape, generator=generator)
-                 for shape in ((1, width), (30, width), (width, 16, 16)))
-
-
-def human(batch: int = 1, mode: int = 7) -> torch.Tensor:
-    poses = torch.cat([1.02 * fan_anchors()[mode], torch.full((8, 1), 0.1)], dim=-1)
-    return poses.expand(batch, -1, -1)
 
 
 def test_size_names_and_shapes_are_the_public_ones():
@@ -219,6 +195,18 @@ def test_modes_do_not_see_each_other():
     others = [mode for mode in range(20) if mode != 4]
     torch.testing.assert_close(after.poses[:, others], before.poses[:, others])
     assert not torch.allclose(after.poses[:, 4], before.poses[:, 4], atol=0.1)
+
+
+def test_noisy_copies_do_not_see_each_other():
+    head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
+    other = points + 0.5
+    both = head(*inputs, torch.cat([points, other], dim=1), torch.tensor([[3, 40]]))
+    for at, (copy, step) in enumerate(((points, 3), (other, 40))):
+        alone = head(*inputs, copy, torch.tensor([[step]]))
+        for joint, single in zip(both, alone, strict=True):
+            part = slice(20 * at, 20 * at + 20)
+            torch.testing.assert_close(joint.poses[:, part], single.poses)
+            torch.testing.assert_close(joint.logits[:, part], single.logits)
 
 
 def test_points_never_leave_the_range():
@@ -360,148 +348,3 @@ def test_the_public_anchors_are_usable(shared_data):
     head = tiny_head()
     head.set_anchors(torch.from_numpy(anchors))
     np.testing.assert_allclose(head.plan_anchor.numpy(), anchors, rtol=1e-6)
-
-
-def test_the_nearest_anchor_is_that_of_the_mean_distance():
-    anchors = torch.zeros(3, 8, 2)
-    anchors[0, :, 0] = 2.0
-    anchors[1, -1, 0] = 20.0
-    anchors[2, :, 1] = -1.5
-    trajectory = torch.zeros(2, 8, 3)
-    trajectory[1, -1, 0] = 19.0
-    trajectory[0, :, 2] = 3.0
-    assert nearest_anchor(anchors, trajectory).tolist() == [2, 1]
-
-
-def test_focal_loss_by_hand():
-    logits = torch.tensor([[0.0, math.log(3.0)]])
-    targets = torch.tensor([[1.0, 0.0]])
-    by_hand = (0.25 * 0.5 ** 2 * math.log(2.0) + 0.75 * 0.75 ** 2 * math.log(4.0)) / 2.0
-    assert focal_loss(logits, targets).item() == pytest.approx(by_hand)
-
-
-class Oracle(torch.nn.Module):
-    """Puts the human's poses into one mode, wild ones into the others."""
-
-    def __init__(self, poses, mode):
-        super().__init__()
-        self.poses, self.mode = poses, mode
-
-    def forward(self, modes, points):
-        """Return the poses and logits that are sure of that mode."""
-        poses = torch.full((*modes.shape[:2], 8, 3), 50.0)
-        poses[:, self.mode] = self.poses
-        logits = torch.full(modes.shape[:2], -20.0)
-        logits[:, self.mode] = 20.0
-        return Modes(poses, logits)
-
-
-def test_a_perfect_head_has_no_loss():
-    head = tiny_head().eval()
-    mode = 12
-    for layer in head.diff_decoder.layers:
-        layer.task_decoder = Oracle(human(3, mode), mode)
-    classification, regression = head.losses(*conditions(3), human(3, mode))
-    assert classification.item() == pytest.approx(0.0, abs=1e-6)
-    assert regression.item() == pytest.approx(0.0, abs=1e-6)
-
-
-def test_both_layers_are_summed():
-    head, inputs = tiny_head(), conditions(2)
-    losses = []
-    for layers in (2, 1):
-        del head.diff_decoder.layers[layers:]
-        torch.manual_seed(0)
-        losses.append(head.losses(*inputs, human(2)))
-    (both_modes, both_poses), (first_modes, first_poses) = losses
-    assert both_modes > first_modes > 0.0
-    assert both_poses > first_poses > 0.0
-
-
-def test_training_starts_from_little_noise_within_the_range():
-    head = tiny_head()
-    seen = []
-    head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[3:]))
-    torch.manual_seed(0)
-    head.losses(*conditions(200), human(200))
-    [(points, steps)] = seen
-    assert points.shape == (200, 20, 8, 2) and steps.shape == (200, 1)
-    steps = steps[:, 0]
-    assert set(steps.tolist()) <= set(range(50))
-    assert len(set(steps.tolist())) > 40
-    assert normalise(points).abs().max().item() == pytest.approx(1.0, abs=1e-5)
-    noise = normalise(points[:, 7:8]) - normalise(fan_anchors()[7:8])
-    assert noise[steps < 5].std() < 0.03
-    assert noise[steps > 45].std().item() == pytest.approx(0.092, abs=0.01)
-
-
-def test_noisy_copies_do_not_see_each_other():
-    head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
-    other = points + 0.5
-    both = head(*inputs, torch.cat([points, other], dim=1), torch.tensor([[3, 40]]))
-    for at, (copy, step) in enumerate(((points, 3), (other, 40))):
-        alone = head(*inputs, copy, torch.tensor([[step]]))
-        for joint, single in zip(both, alone, strict=True):
-            part = slice(20 * at, 20 * at + 20)
-            torch.testing.assert_close(joint.poses[:, part], single.poses)
-            torch.testing.assert_close(joint.logits[:, part], single.logits)
-
-
-def test_loss_of_several_draws_is_their_mean(monkeypatch):
-    head, inputs = tiny_head(), conditions(2)
-    steps, noise = torch.tensor([1, 9, 22, 40]), torch.randn(4, 20, 8, 2)
-    monkeypatch.setattr(torch, 'randint', lambda _, size, **_kw: steps[:size[0]])
-    monkeypatch.setattr(torch, 'randn', lambda *size, **_kw: noise[:size[0]])
-    together = head.losses(*inputs, human(2), draws=2)
-    singles = []
-    for scene in (0, 1):
-        one = [condition[scene:scene + 1] for condition in inputs]
-        for draw in (0, 1):
-            at = 2 * scene + draw
-            monkeypatch.setattr(torch, 'randint', lambda *_, at=at, **_kw: steps[at:at + 1])
-            monkeypatch.setattr(torch, 'randn', lambda *_, at=at, **_kw: noise[at:at + 1])
-            singles.append(torch.stack(head.losses(*one, human(2)[scene:scene + 1])))
-    torch.testing.assert_close(torch.stack(together), torch.stack(singles).mean(dim=0))
-
-
-def test_training_noise_comes_from_the_global_generator():
-    head, inputs = tiny_head(), conditions(2)
-
-    def loss(seed):
-        torch.manual_seed(seed)
-        return head.losses(*inputs, human(2))[1].item()
-
-    assert loss(0) == loss(0)
-    assert loss(0) != loss(1)
-
-
-def test_no_parameter_but_the_anchors_is_idle():
-    head = tiny_head().train()
-    sum(head.losses(*conditions(2), human(2))).backward()
-    idle = [name for name, p in head.named_parameters() if p.grad is None]
-    assert idle == ['plan_anchor']
-
-
-def test_losses_are_exact_under_mixed_precision():
-    head = tiny_head()
-    with torch.autocast('cpu', torch.bfloat16):
-        terms = head.losses(*conditions(2), human(2))
-    assert all(term.dtype == torch.float32 and torch.isfinite(term) for term in terms)
-
-
-def test_the_head_learns_where_the_human_drives():
-    torch.manual_seed(0)
-    head = DiffusionHead(64, ffn=64, feature_width=64)
-    head.set_anchors(fan_anchors())
-    inputs = [torch.cat([tensor] * 4) for tensor in conditions(2, 64)]
-    trajectory = torch.cat([human(mode=2), human(mode=17)] * 4)
-    optimiser = torch.optim.Adam([p for p in head.parameters() if p.requires_grad], lr=1e-3)
-    for _ in range(80):
-        optimiser.zero_grad()
-        classification, regression = head.losses(*inputs, trajectory)
-        (10.0 * classification + 8.0 * regression).backward()
-        optimiser.step()
-    with torch.inference_mode():
-        plans = head.eval().sample(*inputs).best()
-    # The noise is worth 1 m; the plans of the two scenes lie 21 m apart on average.
-    assert (plans - trajectory)[..., :2].norm(dim=-1).mean(dim=1).max() < 2.0

@@ -91,6 +91,7 @@ def _selection(tokens: Sequence[str], score: np.ndarray, candidates: int) -> Sel
     # Neighbours in time are nearly the same scene.
     if len(kept) > MAX_SCENES_A_DRIVE:
         kept = kept[np.linspace(0, len(kept) - 1, MAX_SCENES_A_DRIVE).round().astype(int)]
-    return Selection(tuple(tokens[row] for row in kept.tolist()),
-                     tuple(float(score[row, 1]) for row in kept.tolist()), candidates,
+    rows = kept.tolist()
+    return Selection(tuple(tokens[row] for row in rows),
+                     tuple(float(score[row, 1]) for row in rows), candidates,
                      int(easy.sum()), int(poor.sum()), candidates - len(tokens))
