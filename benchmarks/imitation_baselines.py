@@ -79,11 +79,13 @@ def main() -> None:
 
 
 def cached(world: Path, split: str) -> Path:
-    """Cache what training and scoring need of a split."""
+    """Cache what training and scoring need of a split; validation needs version 1 alone."""
     out = world / f'cache_{split}'
+    protocol = 'both' if split == 'test' else Protocol.NAVSIM_V1.value
     run_command(['cache', '--logs', str(world / 'navsim_logs' / split), '--maps',
                  str(world / 'maps'), '--tokens', str(filter_of(world, split)), '--sensors',
-                 str(world / 'sensor_blobs' / split), '--features', 'mini', '--out', str(out)])
+                 str(world / 'sensor_blobs' / split), '--features', 'mini', '--protocol', protocol,
+                 '--out', str(out)])
     return out
 
 

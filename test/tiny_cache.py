@@ -19,11 +19,24 @@ from pathlib import Path
 import numpy as np
 from pair_drive_training.data.cache import CacheHeader, write_header
 from pair_drive_training.data.shards import ShardCard, write_shard
+from pair_drive_training.data.transfuser_scene import FEATURE_SPECS, FEATURES_MINI
 
 
 def token(index: int) -> str:
     """Token of a scene."""
     return f'{index:016x}'
+
+
+def noise_features(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+    """Return what is stored of scenes for the mini networks, of noise."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, (shape, _) in FEATURE_SPECS[FEATURES_MINI].items():
+        if name == 'status_feature':
+            arrays[name] = rng.normal(size=(count, *shape)).astype(np.float32)
+        else:
+            levels = 6 if name == 'lidar_feature' else 256
+            arrays[name] = rng.integers(0, levels, (count, *shape), np.uint8)
+    return arrays
 
 
 def write_cache(path: Path, scenes: int, logs: int = 1, name: str = 'noise') -> Path:
@@ -53,11 +66,7 @@ def _arrays(rng: np.random.Generator, tokens: tuple[str, ...],
     trajectory[..., 0] = 0.5 * np.arange(1, 9) * speed[:, None]
     history = np.repeat(status[:, None], 4, axis=1)
     return {
-        'features_mini': {
-            'camera_feature': rng.integers(0, 256, (count, 3, 128, 512), np.uint8),
-            'ground_feature': rng.integers(0, 256, (count, 9, 64, 128), np.uint8),
-            'lidar_feature': rng.integers(0, 6, (count, 1, 128, 128), np.uint8),
-            'status_feature': status},
+        'features_mini': {**noise_features(rng, count), 'status_feature': status},
         'targets': {
             'trajectory': trajectory,
             'agent_states': rng.normal(0.0, 9.0, (count, 30, 5)).astype(np.float32),

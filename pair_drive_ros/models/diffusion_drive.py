@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from pair_drive_ros.models.diffusion_head import DiffusionHead
 from pair_drive_ros.models.losses import auxiliary_terms, AuxiliaryWeights
 from pair_drive_ros.models.perception import TransfuserPerception
-from pair_drive_ros.models.transfuser_config import TransfuserConfig
+from pair_drive_ros.models.transfuser_config import TransfuserConfig, TransfuserError
 import torch
 from torch import nn
 from torch.nn import functional
@@ -52,6 +52,12 @@ class DiffusionDriveConfig(TransfuserConfig):
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
         return super().mini(**{'bev_feature_width': 64, 'noise_draws': 4, **changes})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ('bev_feature_width', 'noise_draws'):
+            if getattr(self, name) < 1:
+                raise TransfuserError(f'{name}: expected 1 or more, got {getattr(self, name)}')
 
 
 class DiffusionDrive(TransfuserPerception):

@@ -31,7 +31,6 @@ from pair_drive_ros.models.features import (
     LIDAR_RANGE_M,
     STATUS_FEATURE,
     STATUS_SIZE,
-    transfuser_spec,
     VALIDITY_FEATURE,
 )
 from pair_drive_ros.models.policy import check_features, ImitationPolicy
@@ -94,9 +93,7 @@ class TransfuserPerception(ImitationPolicy):
     def __init__(self, config: TransfuserConfig | None = None):
         super().__init__(config)
         config = self.config
-        self.feature_spec = transfuser_spec(config.image_height, config.image_width,
-                                            config.lidar_bins, config.lidar,
-                                            config.sensor_validity, config.ground_view)
+        self.feature_spec = config.feature_spec
         width, ffn = config.decoder_width, config.decoder_ffn
         self.backbone = TransfuserBackbone(config)
         self.keyval_embedding = nn.Embedding(math.prod(config.cell_grid) + 1, width)

@@ -17,12 +17,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pair_drive_ros.models.features import transfuser_spec
 from pair_drive_ros.models.fusion import FUSION_HEADS
+from pair_drive_ros.models.policy import FeatureSpec
 from pair_drive_ros.models.resnet import RESNET34_BLOCKS
 
 DECODER_HEADS = 8
 STRIDE = 32
-_MINI = {'image_height': 128, 'image_width': 512, 'lidar_bins': 128, 'base_width': 16,
+_MINI = {'image_height': 96, 'image_width': 384, 'lidar_bins': 128, 'base_width': 16,
          'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
          'decoder_layers': 2, 'decoder_ffn': 256, 'ground_view': True,
          'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.2, 'dropout': 0.0}
@@ -102,6 +104,12 @@ class TransfuserConfig:
         if self.sensor_dropout and not self.sensor_validity:
             raise TransfuserError('sensor_dropout: needs sensor_validity, without which the '
                                   'network cannot know that a sensor is missing')
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        """What the network reads."""
+        return transfuser_spec(self.image_height, self.image_width, self.lidar_bins, self.lidar,
+                               self.sensor_validity, self.ground_view)
 
     @property
     def image_grid(self) -> tuple[int, int]:

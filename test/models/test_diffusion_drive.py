@@ -21,6 +21,7 @@ from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
 from pair_drive_ros.models.diffusion_head import DiffusionHeadError
 from pair_drive_ros.models.policy import FeatureError
+from pair_drive_ros.models.transfuser_config import TransfuserError
 import pytest
 from tiny_diffusion import fan_anchors, TINY_DIFFUSION, tiny_diffusion_drive
 from tiny_network import random_features
@@ -157,6 +158,12 @@ def test_no_parameter_but_the_anchors_is_idle():
     sum(policy.loss(random_features(policy, 2), targets()).values()).backward()
     idle = [name for name, p in policy.named_parameters() if p.grad is None]
     assert idle == ['trajectory_head.plan_anchor']
+
+
+@pytest.mark.parametrize('entry', ['bev_feature_width', 'noise_draws'])
+def test_sizes_that_cannot_be_are_named(entry):
+    with pytest.raises(TransfuserError, match=f'{entry}: expected 1 or more, got 0'):
+        DiffusionDriveConfig.mini(**{entry: 0})
 
 
 def test_a_policy_without_anchors_says_so():

@@ -44,10 +44,10 @@ from pair_drive_ros.models.features import (
     STATUS_FEATURE,
     STITCHED_CAMERAS,
     stitched_pixels,
-    transfuser_spec,
     VALIDITY_FEATURE,
 )
 from pair_drive_ros.models.policy import FeatureSpec, TensorSpec
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.frames import CameraRecord, LogError, SceneFrames
 from pair_drive_training.data.records import SCENES
@@ -58,8 +58,9 @@ SCENE_CAMERAS = ('CAM_L0', 'CAM_F0', 'CAM_R0')
 """NAVSIM's names of the left, front and right view."""
 
 FEATURES, FEATURES_MINI = 'features', 'features_mini'
-FEATURE_SPECS = {FEATURES: transfuser_spec(),
-                 FEATURES_MINI: transfuser_spec(128, 512, 128, ground=True)}
+FEATURE_SPECS = {
+    FEATURES: TransfuserConfig().feature_spec,
+    FEATURES_MINI: TransfuserConfig.mini(sensor_validity=False, sensor_dropout=0.0).feature_spec}
 """Kinds of stored features, and what they hold."""
 
 _STORED_TYPES = {CAMERA_FEATURE: np.uint8, LIDAR_FEATURE: np.uint8, GROUND_FEATURE: np.uint8,

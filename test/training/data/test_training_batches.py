@@ -19,6 +19,7 @@ import threading
 
 from pair_drive_ros.models.features import transfuser_spec
 from pair_drive_ros.models.policy import TensorSpec
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 from pair_drive_training.data import training_batches
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.scene_filter import FilterError
@@ -67,7 +68,7 @@ def reads(monkeypatch):
 
 
 def test_a_batch_holds_what_the_cache_does(cache):
-    spec = transfuser_spec(128, 512, 128, validity=True, ground=True)
+    spec = TransfuserConfig.mini().feature_spec
     batches = TrainingBatches(cache, cache.tokens('targets'), spec, threads=1)
     wanted = [token(index) for index in (20, 3, 9)]
     batch = batches.read(wanted)
@@ -84,7 +85,7 @@ def test_a_batch_holds_what_the_cache_does(cache):
 
 
 def test_on_a_device_the_features_are_scaled(cache):
-    spec = transfuser_spec(128, 512, 128, validity=True, ground=True)
+    spec = TransfuserConfig.mini().feature_spec
     batch = TrainingBatches(cache, [token(0)], spec, threads=1).read([token(0), token(1)])
     features, targets = batch.on(torch.device('cpu'), spec)
     assert {name: TensorSpec(tuple(tensor.shape[1:]), tensor.dtype)

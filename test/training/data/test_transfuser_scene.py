@@ -66,12 +66,13 @@ from pair_drive_training.data.transfuser_scene import (
 )
 import pytest
 from shared_formats import navsim_frame
+from tiny_cache import noise_features
 import tiny_navsim
 from tiny_network import OPTICAL
 import torch
 
 FULL = transfuser_spec(validity=True)
-MINI = transfuser_spec(128, 512, 128, validity=True, ground=True)
+MINI = TransfuserConfig.mini().feature_spec
 EGO = EgoStatus().feature_spec
 NAMES = ('x', 'y', 'z', 'intensity', 'ring', 'lidar_info')
 
@@ -163,7 +164,7 @@ def test_what_is_stored(drawn):
             FEATURES: {'camera_feature': ('uint8', (3, 256, 1024)),
                        'lidar_feature': ('uint8', (1, 256, 256)),
                        'status_feature': ('float32', (8,))},
-            FEATURES_MINI: {'camera_feature': ('uint8', (3, 128, 512)),
+            FEATURES_MINI: {'camera_feature': ('uint8', (3, 96, 384)),
                             'lidar_feature': ('uint8', (1, 128, 128)),
                             'ground_feature': ('uint8', (9, 64, 128)),
                             'status_feature': ('float32', (8,))}}.items():
@@ -193,8 +194,7 @@ def test_images_of_other_sizes_and_the_car(tmp_path):
 
 
 @pytest.mark.parametrize('spec', [
-    transfuser_spec(128, 512, 128, lidar=False, validity=True, ground=True),
-    transfuser_spec(128, 512, 128), EGO])
+    TransfuserConfig.mini(lidar=False).feature_spec, transfuser_spec(96, 384, 128), EGO])
 def test_only_the_policys_features_are_made(drawn, spec):
     frame, folder, stored = drawn
     assert_equal_features(batch_of_one(stored[FEATURES_MINI], spec),
@@ -230,9 +230,7 @@ def test_stacked_scenes_give_stacked_features(tmp_path):
     (TransfuserConfig.mini(), 'features_mini'),
     (TransfuserConfig.mini(lidar=False), 'features_mini')])
 def test_presets_have_a_kind_of_features(config, kind):
-    spec = transfuser_spec(config.image_height, config.image_width, config.lidar_bins,
-                           config.lidar, config.sensor_validity, config.ground_view)
-    assert features_kind(spec) == kind
+    assert features_kind(config.feature_spec) == kind
 
 
 def test_the_status_alone_comes_without_sensors():
@@ -248,7 +246,7 @@ def test_features_that_no_cache_holds(spec):
     with pytest.raises(CacheError, match='configure the policy') as caught:
         features_kind(spec)
     assert f'{name} {list(expected.shape)}' in str(caught.value)
-    assert 'features_mini: camera_feature [3, 128, 512]' in str(caught.value)
+    assert 'features_mini: camera_feature [3, 96, 384]' in str(caught.value)
 
 
 def cache_of(folder, stored, scene):
@@ -267,12 +265,9 @@ def cache_of(folder, stored, scene):
 def cached(tmp_path_factory, drawn):
     """Return a cache of the drawn frame and two others of noise, and what lies in it."""
     frame, folder, stored = drawn
-    random = np.random.default_rng(0)
-    noise = [{'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
-              'ground_feature': random.integers(0, 256, (9, 64, 128), np.uint8),
-              'lidar_feature': random.integers(0, 6, (1, 128, 128), np.uint8),
-              'status_feature': random.normal(size=8).astype(np.float32)} for _ in range(2)]
-    records = [stored[FEATURES_MINI], *noise]
+    noise = noise_features(np.random.default_rng(0), 2)
+    records = [stored[FEATURES_MINI],
+               *({name: array[index] for name, array in noise.items()} for index in range(2))]
     scene = logged(folder, frame)
     frames = SceneFrames('log', 'somewhere', scene.frames, synthetic=True)
     return cache_of(tmp_path_factory.mktemp('cache'), records, frames), records
@@ -290,7 +285,7 @@ def test_features_are_copied_out_of_the_shards_in_the_order_asked(cached):
 
 def test_only_what_the_policy_reads_is_copied(cached):
     cache, _ = cached
-    spec = transfuser_spec(128, 512, lidar=False)
+    spec = transfuser_spec(96, 384, lidar=False)
     assert list(read_features(cache, ['one0'], spec)) == ['camera_feature', 'status_feature']
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
 from pair_drive_ros.models.features import FEATURE_VERSION
 from pair_drive_ros.models.transfuser import Transfuser
+from pair_drive_ros.models.transfuser_config import TransfuserConfig
 from pair_drive_ros.scoring import History, Protocol, ScoringScenes
 from pair_drive_ros.scoring.example import example_scene, TIME_US
 from pair_drive_training.data.cache import CacheHeader, SCHEMA_VERSION, write_header
@@ -37,6 +38,7 @@ from pair_drive_training.data.transfuser_scene import FEATURES_MINI
 from pair_drive_training.evaluation import evaluate_command
 from pair_drive_training.evaluation.one_stage import SceneHead
 import pytest
+from tiny_cache import noise_features
 import tiny_navsim
 from tiny_network import TINY
 import torch
@@ -104,14 +106,10 @@ def write_records(cache: Path, log: str, scenes: list[SceneFrames], city: CityMa
 
 def write_features(cache: Path, log: str, scenes: list[SceneFrames]) -> None:
     """Add features of noise to a cache."""
-    random, count = np.random.default_rng(len(log)), len(scenes)
     write_shard(cache / FEATURES_MINI, ShardCard(
         SCHEMA_VERSION, FEATURES_MINI, FEATURE_VERSION, log,
-        tuple(scene.token for scene in scenes), {}), {
-            'camera_feature': random.integers(0, 256, (count, 3, 128, 512), np.uint8),
-            'ground_feature': random.integers(0, 256, (count, 9, 64, 128), np.uint8),
-            'lidar_feature': random.integers(0, 6, (count, 1, 128, 128), np.uint8),
-            'status_feature': random.normal(size=(count, 8)).astype(np.float32)})
+        tuple(scene.token for scene in scenes), {}),
+        noise_features(np.random.default_rng(len(log)), len(scenes)))
 
 
 class DataSet:
@@ -151,8 +149,10 @@ def data_set(tmp_path_factory):
 def checkpoint(tmp_path_factory):
     """Save a network as small as TINY, but of images that a cache has; return path and network."""
     torch.manual_seed(3)
-    network = Transfuser(replace(TINY, image_height=128, image_width=512, lidar_bins=128,
-                                 ground_view=True, sensor_validity=True)).eval()
+    mini = TransfuserConfig.mini()
+    network = Transfuser(replace(
+        TINY, image_height=mini.image_height, image_width=mini.image_width,
+        lidar_bins=mini.lidar_bins, ground_view=True, sensor_validity=True)).eval()
     path = tmp_path_factory.mktemp('checkpoints') / 'small.safetensors'
     save_checkpoint(path, network, TrainingRecord('none', 3, 'none'))
     return path, network

@@ -34,6 +34,7 @@ from pair_drive_training.evaluation.policies import (
     PolicyError,
 )
 import pytest
+from tiny_cache import noise_features
 from tiny_network import tiny_transfuser
 import torch
 
@@ -104,12 +105,9 @@ def test_failures_of_single_scenes(monkeypatch):
 @pytest.fixture(scope='module')
 def cache():
     """Return records of three scenes of noise."""
-    random = np.random.default_rng(0)
-    return Records(features_mini={token: {
-        'camera_feature': random.integers(0, 256, (3, 128, 512), np.uint8),
-        'lidar_feature': random.integers(0, 6, (1, 128, 128)).astype(np.uint8),
-        'ground_feature': random.integers(0, 256, (9, 64, 128), np.uint8),
-        'status_feature': random.normal(size=8).astype(np.float32)} for token in 'abc'})
+    arrays = noise_features(np.random.default_rng(0), 3)
+    return Records(features_mini={token: {name: array[index] for name, array in arrays.items()}
+                                  for index, token in enumerate('abc')})
 
 
 @torch.no_grad()
