@@ -156,7 +156,7 @@ class Imitation:
                                  'it as it is')
         self.policy.to(self._device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.AdamW(parameters, config.learning_rate,
-                                            weight_decay=config.weight_decay)
+                                            weight_decay=config.weight_decay, fused=True)
         spec = self.policy.feature_spec
         cache = Cache.open(config.cache)
         tokens = listed_tokens(cache, config.tokens)
@@ -184,7 +184,8 @@ class Imitation:
         with self._processes():
             if self._world > 1:
                 self._check_steps()
-                module = DistributedDataParallel(module)
+                # Batch statistics are the first process's alone: training does not read them.
+                module = DistributedDataParallel(module, broadcast_buffers=False)
             first = self.step // self.steps_per_epoch
             last = self.config.epochs if epochs is None else first + epochs
             for epoch in range(first, min(last, self.config.epochs)):

@@ -25,7 +25,7 @@ from pair_drive_ros.models.resnet import RESNET34_BLOCKS
 DECODER_HEADS = 8
 STRIDE = 32
 _MINI = {'image_height': 96, 'image_width': 384, 'lidar_bins': 128, 'base_width': 16,
-         'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
+         'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 48, 'decoder_width': 128,
          'decoder_layers': 2, 'decoder_ffn': 256, 'ground_view': True,
          'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.2, 'dropout': 0.0}
 
