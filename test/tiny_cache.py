@@ -30,12 +30,12 @@ def token(index: int) -> str:
 def noise_features(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     """Return what is stored of scenes for the mini networks, of noise."""
     arrays: dict[str, np.ndarray] = {}
-    for name, (shape, _) in FEATURE_SPECS[FEATURES_MINI].items():
+    for name, spec in FEATURE_SPECS[FEATURES_MINI].items():
         if name == 'status_feature':
-            arrays[name] = rng.normal(size=(count, *shape)).astype(np.float32)
+            arrays[name] = rng.normal(size=(count, *spec.shape)).astype(np.float32)
         else:
             levels = 6 if name == 'lidar_feature' else 256
-            arrays[name] = rng.integers(0, levels, (count, *shape), np.uint8)
+            arrays[name] = rng.integers(0, levels, (count, *spec.shape), np.uint8)
     return arrays
 
 
