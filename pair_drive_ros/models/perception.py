@@ -137,6 +137,8 @@ class TransfuserPerception(ImitationPolicy):
         keyval = keyval.flatten(2).transpose(1, 2)
         keyval = torch.cat([keyval, status[:, None]], dim=1) + self.keyval_embedding.weight
         queries = self.query_embedding.weight.expand(len(status), -1, -1)
+        if config.status_query:
+            queries = torch.cat([queries[:, :1] + status[:, None], queries[:, 1:]], dim=1)
         return Percept(maps, refined, keyval[:, :-1], self.tf_decoder(queries, keyval))
 
     def bev_map(self, percept: Percept) -> torch.Tensor:

@@ -25,9 +25,10 @@ from pair_drive_ros.models.resnet import RESNET34_BLOCKS
 DECODER_HEADS = 8
 STRIDE = 32
 _MINI = {'image_height': 96, 'image_width': 384, 'lidar_bins': 128, 'base_width': 16,
-         'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 48, 'decoder_width': 128,
-         'decoder_layers': 2, 'decoder_ffn': 256, 'ground_view': True,
-         'feature_pyramid': True, 'sensor_validity': True, 'sensor_dropout': 0.2, 'dropout': 0.0}
+         'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
+         'decoder_layers': 2, 'decoder_ffn': 256, 'dropout': 0.0, 'ground_view': True,
+         'feature_pyramid': True, 'status_query': True, 'sensor_validity': True,
+         'sensor_dropout': 0.2}
 
 
 class TransfuserError(ValueError):
@@ -70,6 +71,8 @@ class TransfuserConfig:
     """Whether the LiDAR encoder also reads the cameras laid on the ground, see ``ground_view``."""
     feature_pyramid: bool = False
     """Whether the BEV map takes up what the finer stages see, and the decoder its finer cells."""
+    status_query: bool = False
+    """Whether the ego's query begins with the status, instead of having to look for it."""
     sensor_validity: bool = False
     """Whether the network is told which sensors are there, so that it can do without some."""
     sensor_dropout: float = 0.0

@@ -242,6 +242,22 @@ def test_a_frame_without_some_sensors_is_planned_in():
     assert named['validity_feature'].tolist() == [[0.0, 1.0, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize('make', [transfuser, diffusion_drive])
+@torch.inference_mode()
+def test_the_egos_query_alone_begins_with_the_status(make):
+    queries = []
+    for told in (False, True):
+        network = make(sensor_validity=True, status_query=told)
+        network.tf_decoder.register_forward_pre_hook(lambda _, inputs: queries.append(inputs[0]))
+        features = random_features(network, batch=2)
+        network.plan(features)
+    status = (network.status_encoding(features['status_feature'])
+              + network.validity_encoding(features['validity_feature']))
+    without, told = queries
+    torch.testing.assert_close(told[:, 0], without[:, 0] + status)
+    assert torch.equal(told[:, 1:], without[:, 1:])
+
+
 def test_sensors_are_lost_in_training_alone():
     network = transfuser(sensor_validity=True, sensor_dropout=1.0)
     features = random_features(network, batch=8)
