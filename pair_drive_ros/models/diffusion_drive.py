@@ -45,19 +45,19 @@ class DiffusionDriveConfig(TransfuserConfig):
     """Of the noise from which every plan starts: plans are deterministic."""
     bev_feature_width: int = 256
     """Channels of the BEV feature that the plans look at."""
-    noise_draws: int = 1
-    """Draws of noise for each scene of a training step; the head alone is run for each."""
+    offsets_from_anchors: bool = False
+    """Whether the head moves the anchors; else the noisy points, whose noise it must take out."""
 
     @classmethod
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
-        return super().mini(**{'bev_feature_width': 64, 'noise_draws': 4, **changes})
+        return super().mini(**{'bev_feature_width': 64, 'offsets_from_anchors': True, **changes})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ('bev_feature_width', 'noise_draws'):
-            if getattr(self, name) < 1:
-                raise TransfuserError(f'{name}: expected 1 or more, got {getattr(self, name)}')
+        if self.bev_feature_width < 1:
+            raise TransfuserError('bev_feature_width: expected 1 or more, got '
+                                  f'{self.bev_feature_width}')
 
 
 class DiffusionDrive(TransfuserPerception):
@@ -77,7 +77,7 @@ class DiffusionDrive(TransfuserPerception):
         self.bev_proj = nn.Sequential(nn.Linear(width + self.config.bev_width, feature_width),
                                       nn.ReLU(inplace=True), nn.LayerNorm(feature_width))
         self.trajectory_head = DiffusionHead(width, self.config.decoder_ffn, feature_width,
-                                             self.config.seed)
+                                             self.config.seed, self.config.offsets_from_anchors)
 
     def set_anchors(self, anchors: torch.Tensor) -> None:
         """
@@ -127,8 +127,7 @@ class DiffusionDrive(TransfuserPerception):
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes, trajectory = self.trajectory_head.losses(
-            queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'],
-            self.config.noise_draws)
+            queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'])
         return {'modes': MODE_WEIGHT * modes, 'trajectory': TRAJECTORY_WEIGHT * trajectory,
                 **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
                                   AUXILIARY_WEIGHTS, self.config.lidar)}

@@ -54,9 +54,9 @@ class Modes(NamedTuple):
     """Plans of one decoder layer."""
 
     poses: torch.Tensor
-    """[B, M, 8, 3]: x m, y m, heading rad; M is 20, of several noisy copies 20 each."""
+    """[B, 20, 8, 3]: x m, y m, heading rad."""
     logits: torch.Tensor
-    """[B, M]: how likely a mode is the one that the human drives."""
+    """[B, 20]: how likely a mode is the one that the human drives."""
 
     def best(self) -> torch.Tensor:
         """Poses [B, 8, 3] of the mode with the highest logit."""
@@ -74,9 +74,9 @@ class StepEmbedding(nn.Module):
         self.register_buffer('frequencies', _MAX_PERIOD ** -exponents, persistent=False)
 
     def forward(self, steps: torch.Tensor) -> torch.Tensor:
-        """Embed int64 [...] as float32 [..., width]."""
-        angles = steps[..., None] * self.frequencies
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+        """Embed int64 [B] as float32 [B, width]."""
+        angles = steps[:, None] * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class PointEmbedding(nn.Module):
@@ -116,8 +116,8 @@ class GridSampleAttention(nn.Module):
         """
         Add to each mode what lies at its points.
 
-        :param modes: [B, M, width]
-        :param points: [B, M, 8, 2], x, y in m
+        :param modes: [B, 20, width]
+        :param points: [B, 20, 8, 2], x, y in m
         :param values: :attr:`value_proj` of the BEV map, [B, width, rows, columns]: rows along x,
             columns along y, both from -32 m to 32 m; beyond that there is nothing but zero
         """
@@ -137,7 +137,7 @@ class TimeModulation(nn.Module):
         self.scale_shift_mlp = nn.Sequential(nn.Mish(), nn.Linear(width, 2 * width))
 
     def forward(self, modes: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """Modulate modes [B, M, width] by ``time`` [B or 1, M, width]."""
+        """Modulate modes [B, 20, width] by ``time`` [B or 1, 1, width]."""
         scale, shift = self.scale_shift_mlp(time).chunk(2, dim=-1)
         return modes * (1.0 + scale) + shift
 
@@ -156,10 +156,10 @@ class TaskDecoder(nn.Module):
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
             nn.Linear(width, PLAN_POSES * 3))
 
-    def forward(self, modes: torch.Tensor, points: torch.Tensor) -> Modes:
-        """Decode modes [B, M, width] that belong to ``points`` [B, M, 8, 2]."""
+    def forward(self, modes: torch.Tensor, origins: torch.Tensor) -> Modes:
+        """Decode modes [B, 20, width] that begin at ``origins`` [B, 20, 8, 2]."""
         raw = self.plan_reg_branch(modes).unflatten(-1, (PLAN_POSES, 3))
-        poses = torch.cat([points + raw[..., :2], math.pi * raw[..., 2:].tanh()], dim=-1)
+        poses = torch.cat([origins + raw[..., :2], math.pi * raw[..., 2:].tanh()], dim=-1)
         return Modes(poses, self.plan_cls_branch(modes).squeeze(-1))
 
 
@@ -179,17 +179,19 @@ class DiffusionDecoderLayer(nn.Module):
         self.time_modulation = TimeModulation(width)
         self.task_decoder = TaskDecoder(width)
 
-    def forward(self, modes: torch.Tensor, points: torch.Tensor, values: torch.Tensor,
-                agents: torch.Tensor, ego: torch.Tensor, time: torch.Tensor) -> Modes:
+    def forward(self, modes: torch.Tensor, points: torch.Tensor, origins: torch.Tensor,
+                values: torch.Tensor, agents: torch.Tensor, ego: torch.Tensor,
+                time: torch.Tensor) -> Modes:
         """
-        Move the points.
+        Plan.
 
-        :param modes: [B, M, width], what the modes are about
-        :param points: [B, M, 8, 2], x, y in m
+        :param modes: [B, 20, width], what the modes are about
+        :param points: [B, 20, 8, 2], x, y in m: where the modes look at the BEV map
+        :param origins: what the offsets are added to, in the same shape
         :param values: see :class:`GridSampleAttention`
         :param agents: [B, 30, width]
         :param ego: [B, 1, width]
-        :param time: embedded diffusion step of each mode, [B or 1, M, width]
+        :param time: embedded diffusion step, [B or 1, 1, width]
         """
         modes = self.cross_bev_attention(modes, points, values)
         for attention, norm, keys in ((self.cross_agent_attention, self.norm1, agents),
@@ -197,7 +199,7 @@ class DiffusionDecoderLayer(nn.Module):
             seen, _ = attention(modes, keys, keys, need_weights=False)
             modes = norm(modes + self.dropout(seen))
         modes = self.time_modulation(self.norm3(self.ffn(modes)), time)
-        return self.task_decoder(modes, points)
+        return self.task_decoder(modes, origins)
 
 
 class DiffusionDecoder(nn.Module):
@@ -213,13 +215,14 @@ class DiffusionDecoder(nn.Module):
         return [layer.get_submodule('cross_bev_attention.value_proj')(bev_feature)
                 for layer in self.layers]
 
-    def forward(self, modes: torch.Tensor, points: torch.Tensor, values: list[torch.Tensor],
-                agents: torch.Tensor, ego: torch.Tensor, time: torch.Tensor) -> list[Modes]:
+    def forward(self, modes: torch.Tensor, points: torch.Tensor, origins: torch.Tensor,
+                values: list[torch.Tensor], agents: torch.Tensor, ego: torch.Tensor,
+                time: torch.Tensor) -> list[Modes]:
         """Return the plans of each layer; all see the same ``modes``, only points are passed."""
         plans: list[Modes] = []
         for layer, value in zip(self.layers, values, strict=True):
-            plans.append(layer(modes, points, value, agents, ego, time))
-            points = plans[-1].poses[..., :2].detach()
+            plans.append(layer(modes, points, origins, value, agents, ego, time))
+            points = origins = plans[-1].poses[..., :2].detach()
         return plans
 
 
@@ -232,11 +235,13 @@ class DiffusionHead(nn.Module):
     :param feature_width: channels of the BEV map
     :param seed: of the noise from which every plan starts. The noise is the same for every scene
         and in every call, so the same input gives the same plan in any batch
+    :param offsets_from_anchors: whether the first layer's offsets are added to the anchors instead
+        of to the noisy points
     :raises DiffusionHeadError: when the width does not fit the embeddings
     """
 
     def __init__(self, width: int = 256, ffn: int = 1024, feature_width: int = 256,
-                 seed: int = 0):
+                 seed: int = 0, offsets_from_anchors: bool = False):
         super().__init__()
         if width <= 0 or width % 16:
             raise DiffusionHeadError(f'width: expected a multiple of 16, got {width}')
@@ -249,6 +254,7 @@ class DiffusionHead(nn.Module):
                                       nn.Mish(), nn.Linear(4 * width, width))
         self.diff_decoder = DiffusionDecoder(width, ffn, feature_width)
         self.scheduler = DdimScheduler()
+        self._offsets_from_anchors = offsets_from_anchors
         # Drawn on the CPU, whatever the device: the plans of a CPU and a GPU must agree.
         noise = torch.randn(1, MODES, PLAN_POSES, 2, device='cpu',
                             generator=torch.Generator('cpu').manual_seed(seed))
@@ -289,8 +295,8 @@ class DiffusionHead(nn.Module):
         :param ego_query: [B, 1, width]
         :param agent_queries: [B, 30, width]
         :param bev_feature: [B, feature_width, rows, columns], see :class:`GridSampleAttention`
-        :param points: [B, D * 20, 8, 2], D noisy copies of the anchors, x, y in m
-        :param steps: diffusion step of each copy, int64 [B or 1, D]
+        :param points: [B, 20, 8, 2], noisy anchors, x, y in m
+        :param steps: diffusion step of the points, int64 [B] or [1]
         :return: the plans of each layer; gradients do not flow from one layer to the one before
         """
         values = self.diff_decoder.values(bev_feature)
@@ -312,39 +318,32 @@ class DiffusionHead(nn.Module):
         for step in DENOISING_STEPS:
             modes = self._denoise(ego_query, agent_queries, values,
                                   denormalise(noisy.clamp(-1.0, 1.0)),
-                                  torch.tensor([[step]], device=noisy.device))[-1]
+                                  torch.tensor([step], device=noisy.device))[-1]
             noisy = self.scheduler.step(normalise(modes.poses[..., :2]), step, noisy)
         return modes
 
     def losses(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
-               bev_feature: torch.Tensor, trajectory: torch.Tensor,
-               draws: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+               bev_feature: torch.Tensor,
+               trajectory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Compare plans from anchors at random diffusion steps with the human's.
 
         :param trajectory: the human's poses, [B, 8, 3]
-        :param draws: of step and noise for each scene
         :return: focal loss of the logits and L1 of the poses of the anchor that is nearest to the
             human, both unweighted means, summed over the layers
         :raises DiffusionHeadError: when the anchors were never set
         """
         anchors = self._normalised_anchors()
         batch, device = len(trajectory), trajectory.device
-        steps = torch.randint(TRAINING_STEPS, (batch * draws,), device=device)
-        noise = torch.randn(batch * draws, *self.plan_anchor.shape, device=device)
+        steps = torch.randint(TRAINING_STEPS, (batch,), device=device)
+        noise = torch.randn(batch, *self.plan_anchor.shape, device=device)
         noisy = self.scheduler.add_noise(anchors, noise, steps).clamp(-1.0, 1.0)
-        # Modes do not see each other: those of all draws go through the decoder side by side.
-        layers = self(ego_query, agent_queries, bev_feature,
-                      denormalise(noisy).unflatten(0, (batch, draws)).flatten(1, 2),
-                      steps.unflatten(0, (batch, draws)))
-        trajectory = trajectory.repeat_interleave(draws, dim=0)
+        layers = self(ego_query, agent_queries, bev_feature, denormalise(noisy), steps)
         nearest = nearest_anchor(self.plan_anchor, trajectory)
         human = functional.one_hot(nearest, MODES).float()
-        classification = [focal_loss(modes.logits.float().reshape(-1, MODES), human)
-                          for modes in layers]
-        regression = [functional.l1_loss(
-            _pick(modes.poses.reshape(-1, MODES, PLAN_POSES, 3), nearest).float(), trajectory)
-            for modes in layers]
+        classification = [focal_loss(modes.logits.float(), human) for modes in layers]
+        regression = [functional.l1_loss(_pick(modes.poses, nearest).float(), trajectory)
+                      for modes in layers]
         return torch.stack(classification).sum(), torch.stack(regression).sum()
 
     def _normalised_anchors(self) -> torch.Tensor:
@@ -358,8 +357,9 @@ class DiffusionHead(nn.Module):
                  values: list[torch.Tensor], points: torch.Tensor,
                  steps: torch.Tensor) -> list[Modes]:
         modes = self.plan_anchor_encoder(self.point_embedding(points).flatten(-2))
-        time = self.time_mlp(steps).repeat_interleave(points.shape[1] // steps.shape[1], dim=1)
-        return self.diff_decoder(modes, points, values, agent_queries, ego_query, time)
+        time = self.time_mlp(steps)[:, None]
+        origins = self.plan_anchor.expand_as(points) if self._offsets_from_anchors else points
+        return self.diff_decoder(modes, points, origins, values, agent_queries, ego_query, time)
 
 
 def nearest_anchor(anchors: torch.Tensor, trajectory: torch.Tensor) -> torch.Tensor:
