@@ -44,11 +44,12 @@ def tiny_diffusion_drive(seed: int = 0,
     return policy
 
 
-def tiny_head(seed: int = 0) -> DiffusionHead:
+def tiny_head(seed: int = 0, offsets_from_anchors: bool = False) -> DiffusionHead:
     """Build the head alone with seeded weights and anchors; the seed is of its noise."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = DiffusionHead(WIDTH, ffn=16, feature_width=WIDTH, seed=seed).eval()
+        head = DiffusionHead(WIDTH, ffn=16, feature_width=WIDTH, seed=seed,
+                             offsets_from_anchors=offsets_from_anchors).eval()
     head.set_anchors(fan_anchors())
     return head
 

@@ -197,18 +197,6 @@ def test_modes_do_not_see_each_other():
     assert not torch.allclose(after.poses[:, 4], before.poses[:, 4], atol=0.1)
 
 
-def test_noisy_copies_do_not_see_each_other():
-    head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
-    other = points + 0.5
-    both = head(*inputs, torch.cat([points, other], dim=1), torch.tensor([[3, 40]]))
-    for at, (copy, step) in enumerate(((points, 3), (other, 40))):
-        alone = head(*inputs, copy, torch.tensor([[step]]))
-        for joint, single in zip(both, alone, strict=True):
-            part = slice(20 * at, 20 * at + 20)
-            torch.testing.assert_close(joint.poses[:, part], single.poses)
-            torch.testing.assert_close(joint.logits[:, part], single.logits)
-
-
 def test_points_never_leave_the_range():
     head = tiny_head()
     head.set_anchors((1.25 * fan_anchors()).clamp(-19.9, 55.6))
@@ -222,10 +210,33 @@ def test_points_never_leave_the_range():
 
 def test_the_step_matters():
     head, inputs, points = tiny_head(), conditions(2), fan_anchors().expand(2, -1, -1, -1)
-    early, late = (head(*inputs, points, torch.tensor([[step]]))[-1].logits for step in (0, 40))
-    mixed = head(*inputs, points, torch.tensor([[0], [40]]))[-1].logits
+    early, late = (head(*inputs, points, torch.tensor([step]))[-1].logits for step in (0, 40))
+    mixed = head(*inputs, points, torch.tensor([0, 40]))[-1].logits
     assert not torch.allclose(early, late, atol=1e-4)
     torch.testing.assert_close(mixed, torch.stack([early[0], late[1]]))
+
+
+def still(head):
+    """Let no layer add anything to where its offsets begin."""
+    for layer in head.diff_decoder.layers:
+        torch.nn.init.zeros_(layer.task_decoder.plan_reg_branch[-1].weight)
+        torch.nn.init.zeros_(layer.task_decoder.plan_reg_branch[-1].bias)
+    return head
+
+
+def test_offsets_begin_at_the_noisy_points_or_at_the_anchors():
+    noisy = fan_anchors()[None] + torch.randn(2, 20, 8, 2, generator=torch.manual_seed(0))
+    for head, origins in ((still(tiny_head()), noisy),
+                          (still(tiny_head(offsets_from_anchors=True)), fan_anchors()[None])):
+        for modes in head(*conditions(2), noisy, torch.tensor([3])):
+            torch.testing.assert_close(modes.poses[..., :2], origins.expand(2, -1, -1, -1))
+
+
+def test_the_noisy_points_are_looked_at_wherever_the_offsets_begin():
+    head, points = tiny_head(offsets_from_anchors=True), fan_anchors()[None]
+    here, there = (head(*conditions(), points + moved, torch.tensor([3]))[0].poses
+                   for moved in (0.0, 2.0))
+    assert not torch.allclose(here, there, atol=1e-3)
 
 
 def test_layers_move_the_points_of_the_layer_before_without_passing_gradients():
@@ -238,7 +249,7 @@ def test_layers_move_the_points_of_the_layer_before_without_passing_gradients():
         first.plan_reg_branch[-1].bias.zero_()
         first.plan_reg_branch[-1].weight.zero_()
         first.plan_reg_branch[-1].bias[0] = 3.0
-    layers = head(*inputs, points, torch.tensor([[0]]))
+    layers = head(*inputs, points, torch.tensor([0]))
     moved = points.clone()
     moved[..., 0, 0] += 3.0
     for modes in layers:
