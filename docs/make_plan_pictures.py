@@ -15,8 +15,8 @@
 """
 Render docs/images/plans.jpg: what the networks that ship see and plan in three scenes.
 
-``PYTHONPATH=. python docs/make_plan_pictures.py CACHE`` takes a cache of ``world_test``: a good, an
-average and a bad scene by TransFuser's PDMS (v1.1), chosen by rank, not by eye.
+``PYTHONPATH=. python docs/make_plan_pictures.py CACHE`` takes a cache of ``world_test``: a good,
+an average and a bad scene by TransFuser's PDMS (v1.1), chosen by rank, not by eye.
 """
 
 import argparse

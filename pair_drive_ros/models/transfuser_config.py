@@ -110,7 +110,7 @@ class TransfuserConfig:
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        """What the network reads."""
+        """Names, shapes and dtypes of the features that the network reads."""
         return transfuser_spec(self.image_height, self.image_width, self.lidar_bins, self.lidar,
                                self.sensor_validity, self.ground_view)
 
