@@ -103,6 +103,15 @@ def load_state(path: Path, modules: Mapping[str, nn.Module], optimizer: Optimize
                 _, index, entry = key.split('/')
                 state.setdefault(int(index), {})[entry] = value
         optimizer.load_state_dict({**optimizer.state_dict(), 'state': state})
+        _lay_out_as_parameters(optimizer)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise RunStateError(f'{path}: does not fit this network ({error}); remove it to begin '
                             'anew') from error
+
+
+def _lay_out_as_parameters(optimizer: Optimizer) -> None:
+    """Give each moment its parameter's strides: a fused step reads all of them as flat memory."""
+    for parameter, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if value.shape == parameter.shape:
+                entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
