@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def cached(world: Path, split: str) -> Path:
-    """Cache what training and scoring need of a split; validation needs version 1 alone."""
+    """Cache what training or scoring need of a split; only the test is scored by both versions."""
     out = world / f'cache_{split}'
     protocol = 'both' if split == 'test' else Protocol.NAVSIM_V1.value
     run_command(['cache', '--logs', str(world / 'navsim_logs' / split), '--maps',

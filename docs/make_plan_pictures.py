@@ -20,7 +20,7 @@ an average and a bad scene by TransFuser's PDMS (v1.1), chosen by rank, not by e
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -50,7 +50,7 @@ def main() -> None:
     cache = Cache.open(parser.parse_args().cache)
     tokens = cache.tokens(V1.value)
     plans = {name: plan_scenes(find_policy(name), cache, V1, tokens)[0] for name in POLICIES}
-    totals = {name: scored(cache, plans[name]) for name in POLICIES}
+    totals = {name: scored(cache, tokens, plans[name]) for name in POLICIES}
     judged = totals['transfuser']
     order = np.argsort(judged, kind='stable')
     chosen = {'good': order[int(GOOD * len(order))],
@@ -80,9 +80,8 @@ def main() -> None:
                    pil_kwargs={'quality': 85})
 
 
-def scored(cache: Cache, plans: Mapping[str, np.ndarray]) -> np.ndarray:
+def scored(cache: Cache, tokens: Sequence[str], plans: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the PDMS of the plan of each scene, 0..1."""
-    tokens = list(plans)
     return np.concatenate([
         pdm_score(np.stack([plans[token] for token in batch]).astype(np.float64),
                   scoring_scenes(cache, batch, V1), V1).total[:, 0]

@@ -17,7 +17,8 @@ What TransFuser-like networks read, built from one ``PlannerInput``.
 
 The recipe is that of NAVSIM's devkit for its TransFuser agent: a stitched camera image, a LiDAR
 histogram seen from above and the ego status, all of the current frame only. ``FEATURE_VERSION``
-rises with every change of the numbers; a checkpoint trained on another version is refused.
+rises with every change of the numbers that a given size holds; a checkpoint trained on another
+version is refused. Sizes are the networks' own (``transfuser_spec``).
 """
 
 from collections.abc import Callable, Mapping

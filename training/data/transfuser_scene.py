@@ -135,7 +135,8 @@ def read_features(cache: Cache, tokens: Sequence[str],
     Copy what :func:`as_features` needs of many scenes, stacked [B, ...], out of the shards.
 
     :param spec: the policy's ``feature_spec``; features that it does not name are not read
-    :raises CacheError: when the cache lacks a scene or the kind of features
+    :raises CacheError: when the cache lacks a scene or the kind of features, or holds them in the
+        sizes of another version of the package
     :raises ShardError: when a shard is damaged
     :raises LogError: when the driving command of a scene is not one of the four
     """
@@ -148,6 +149,10 @@ def read_features(cache: Cache, tokens: Sequence[str],
             arrays = {STATUS_FEATURE: _recorded_status(arrays, index)[None]}
             index = 0
         for name, rows in stored.items():
+            if arrays[name].shape[1:] != rows.shape[1:]:
+                raise CacheError(
+                    f'{kind}: the cache holds {name} of {list(arrays[name].shape[1:])}, but this '
+                    f'version of the package reads {list(rows.shape[1:])}; make the cache again')
             rows[row] = arrays[name][index]
     return stored
 

@@ -305,6 +305,16 @@ def test_missing_records_are_told(cached):
         read_features(cache, ['one0'], FULL)
 
 
+def test_features_of_other_sizes_are_refused(tmp_path, drawn):
+    frame, folder, stored = drawn
+    old = {**stored[FEATURES_MINI], 'camera_feature': np.zeros((3, 128, 512), np.uint8)}
+    scene = SceneFrames('log', 'somewhere', logged(folder, frame).frames, synthetic=True)
+    cache = cache_of(tmp_path, [old] * 3, scene)
+    with pytest.raises(CacheError, match=r'holds camera_feature of \[3, 128, 512\], .* reads '
+                                         r'\[3, 96, 384\]; make the cache again'):
+        read_features(cache, ['one0'], MINI)
+
+
 def test_command_of_scenes_that_is_none(tmp_path, drawn):
     frame, folder, _ = drawn
     scene = SceneFrames('log', 'somewhere', logged(folder, frame).frames, synthetic=True)
