@@ -32,32 +32,41 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-MODE_WEIGHT = 120.0
 TRAJECTORY_WEIGHT = 96.0
 AUXILIARY_WEIGHTS = AuxiliaryWeights(agent_labels=10.0, agent_states=1.0, bev_semantic_map=14.0)
 
 
 @dataclass(frozen=True)
 class DiffusionDriveConfig(TransfuserConfig):
-    """TransFuser's sizes and the seed; ``decoder_width`` must be a multiple of 16."""
+    """
+    TransFuser's sizes and those of the trajectory head.
+
+    :raises TransfuserError: as TransFuser's, or when the BEV feature or the mode's weight is 0
+    :raises DiffusionHeadError: by the network, when ``decoder_width`` is no multiple of 16
+    """
 
     seed: int = 0
     """Of the noise from which every plan starts: plans are deterministic."""
     bev_feature_width: int = 256
     """Channels of the BEV feature that the plans look at."""
+    mode_weight: float = 120.0
+    """Of the focal loss of the modes' logits, above 0."""
     offsets_from_anchors: bool = False
     """Whether the head moves the anchors; else the noisy points, whose noise it must take out."""
 
     @classmethod
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
-        return super().mini(**{'bev_feature_width': 64, 'offsets_from_anchors': True, **changes})
+        return super().mini(**{'bev_feature_width': 64, 'mode_weight': 960.0,
+                                'offsets_from_anchors': True, **changes})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bev_feature_width < 1:
             raise TransfuserError('bev_feature_width: expected 1 or more, got '
                                   f'{self.bev_feature_width}')
+        if not self.mode_weight > 0.0:
+            raise TransfuserError(f'mode_weight: expected more than 0, got {self.mode_weight}')
 
 
 class DiffusionDrive(TransfuserPerception):
@@ -120,15 +129,17 @@ class DiffusionDrive(TransfuserPerception):
         """
         Terms of the public loss, weighted: 12 trajectory, 10 and 1 agents, 14 BEV map.
 
-        The trajectory's is in two terms: ``modes``, 10 times the focal loss of the logits, and
-        ``trajectory``, 8 times L1, both summed over the head's layers.
+        The trajectory's is in two terms: ``modes``, 10 times the focal loss of the logits (or
+        what ``mode_weight`` makes of it), and ``trajectory``, 8 times L1, both summed over the
+        head's layers.
 
         :raises DiffusionHeadError: when the anchors were never set
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes, trajectory = self.trajectory_head.losses(
             queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'])
-        return {'modes': MODE_WEIGHT * modes, 'trajectory': TRAJECTORY_WEIGHT * trajectory,
+        return {'modes': self.config.mode_weight * modes,
+                'trajectory': TRAJECTORY_WEIGHT * trajectory,
                 **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
                                   AUXILIARY_WEIGHTS, self.config.lidar)}
 

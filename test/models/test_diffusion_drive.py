@@ -146,6 +146,8 @@ def test_the_loss_has_the_public_weights(monkeypatch):
     monkeypatch.setattr(policy.trajectory_head, 'losses', lambda *_: (ones, ones))
     weighted = policy.loss(features, targets())
     assert (weighted['modes'].item(), weighted['trajectory'].item()) == (12 * 10, 12 * 8)
+    monkeypatch.setattr(policy, 'config', dataclasses.replace(policy.config, mode_weight=960.0))
+    assert policy.loss(features, targets())['modes'].item() == 960.0
     with torch.inference_mode():
         bev = policy(features)['bev_semantic_map']
     truth = targets()['bev_semantic_map'][:, ::4, ::4].long()
@@ -160,9 +162,11 @@ def test_no_parameter_but_the_anchors_is_idle():
     assert idle == ['trajectory_head.plan_anchor']
 
 
-def test_a_width_that_cannot_be_is_named():
+def test_sizes_that_cannot_be_are_named():
     with pytest.raises(TransfuserError, match='bev_feature_width: expected 1 or more, got 0'):
         DiffusionDriveConfig.mini(bev_feature_width=0)
+    with pytest.raises(TransfuserError, match='mode_weight: expected more than 0, got 0'):
+        DiffusionDriveConfig.mini(mode_weight=0.0)
 
 
 def test_a_policy_without_anchors_says_so():
