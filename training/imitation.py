@@ -185,7 +185,8 @@ class Imitation:
             if self._world > 1:
                 self._check_steps()
                 # Batch statistics are the first process's alone: training does not read them.
-                module = DistributedDataParallel(module, forward_sync_buffers=False)
+                module = DistributedDataParallel(module, forward_sync_buffers=False,
+                                                 gradient_as_bucket_view=True, static_graph=True)
             first = self.step // self.steps_per_epoch
             last = self.config.epochs if epochs is None else first + epochs
             for epoch in range(first, min(last, self.config.epochs)):
