@@ -125,13 +125,18 @@ def ship(recipe: str, seeds: Sequence[int], runs: Path) -> None:
 
 def score_all(runs: Path, cache: Path, recipes: Sequence[str],
               seeds: Sequence[int]) -> list[dict]:
-    """Return a row for each policy: its name, missing sensors, protocol and columns."""
+    """
+    Return a row for each policy: its name, missing sensors, protocol and columns.
+
+    Missing sensors are scored by version 1 alone.
+    """
     rows = []
     for protocol in Protocol:
         for name in CONTROLS:
             rows.append(row(name, protocol, (), [score(runs, cache, protocol, name, name)]))
         for name in recipes:
-            for without in ((), *LOSSES.get(name, ())):
+            losses = LOSSES.get(name, ()) if protocol is Protocol.NAVSIM_V1 else ()
+            for without in ((), *losses):
                 summaries = [score(runs, cache, protocol, str(
                     runs / f'{name}_{seed}' / 'best.safetensors'), f'{name}_{seed}', without)
                     for seed in seeds]
