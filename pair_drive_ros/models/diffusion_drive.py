@@ -58,7 +58,7 @@ class DiffusionDriveConfig(TransfuserConfig):
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
         return super().mini(**{'bev_feature_width': 64, 'mode_weight': 960.0,
-                                'offsets_from_anchors': True, **changes})
+                               'offsets_from_anchors': True, **changes})
 
     def __post_init__(self) -> None:
         super().__post_init__()
