@@ -33,6 +33,7 @@ from pair_drive_ros.models.features import (
     STATUS_SIZE,
     VALIDITY_FEATURE,
 )
+from pair_drive_ros.models.plan_refinement import PlanRefinement
 from pair_drive_ros.models.policy import check_features, ImitationPolicy
 from pair_drive_ros.models.sensor_dropout import SensorDropout
 from pair_drive_ros.models.transfuser_backbone import TransfuserBackbone
@@ -109,6 +110,8 @@ class TransfuserPerception(ImitationPolicy):
             nn.TransformerDecoderLayer(width, DECODER_HEADS, ffn, dropout=0.0, batch_first=True),
             config.decoder_layers)
         self.agent_head = AgentHead(width, ffn)
+        if config.plan_refinement:
+            self.plan_refinement = PlanRefinement(config.bev_width, width, ffn)
         if config.sensor_validity:
             sensors = self.feature_spec[VALIDITY_FEATURE].shape[0]
             self.validity_encoding = nn.Linear(sensors, width)
@@ -161,5 +164,7 @@ class TransfuserPerception(ImitationPolicy):
             background, road, walkway, centre line, static object, vehicle, pedestrian
         """
         agent_states, agent_labels = self.agent_head(agent_queries)
+        if self.config.bev_ahead:
+            bev_map = bev_map[:, :, bev_map.shape[2] // 2:]
         return {'agent_states': agent_states, 'agent_labels': agent_labels,
                 'bev_semantic_map': self.bev_semantic_head(bev_map)}

@@ -63,12 +63,19 @@ class Transfuser(TransfuserPerception):
         Predict everything the training losses compare.
 
         :param features: as named and shaped by ``feature_spec``, with a batch axis in front
-        :return: ``trajectory`` [B, 8, 3], see :meth:`plan`, and what :meth:`auxiliary` returns
+        :return: ``trajectory`` [B, 8, 3], see :meth:`plan`, ``unrefined``, what it was before its
+            refinement where there is one, and what :meth:`auxiliary` returns
         :raises FeatureError: when the features do not match ``feature_spec``
         """
         percept = self.perceive(features)
-        return {'trajectory': self.trajectory_head(percept.queries[:, 0]),
-                **self.auxiliary(self.bev_map(percept), percept.queries[:, 1:])}
+        bev_map = self.bev_map(percept)
+        outputs = self.auxiliary(bev_map, percept.queries[:, 1:])
+        ego = percept.queries[:, 0]
+        outputs['trajectory'] = self.trajectory_head(ego)
+        if self.config.plan_refinement:
+            outputs['unrefined'] = outputs['trajectory']
+            outputs['trajectory'] = self.plan_refinement(outputs['unrefined'], ego, bev_map)
+        return outputs
 
     def plan(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """
@@ -78,12 +85,23 @@ class Transfuser(TransfuserPerception):
 
         :raises FeatureError: when the features do not match ``feature_spec``
         """
-        return self.trajectory_head(self.perceive(features).queries[:, 0])
+        percept = self.perceive(features)
+        ego = percept.queries[:, 0]
+        plan = self.trajectory_head(ego)
+        if self.config.plan_refinement:
+            plan = self.plan_refinement(plan, ego, self.bev_map(percept))
+        return plan
 
     def loss(self, features: Mapping[str, torch.Tensor],
              targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Terms of the devkit's loss, weighted: 10 trajectory, 10 and 1 agents, 10 BEV map."""
+        """
+        Terms of the devkit's loss, weighted: 10 trajectory, 10 and 1 agents, 10 BEV map.
+
+        A plan that is refined learns as much before its refinement, ``unrefined``, as after it.
+        """
         outputs = self(features)
-        trajectory = functional.l1_loss(outputs['trajectory'].float(), targets['trajectory'])
-        return {'trajectory': TRAJECTORY_WEIGHT * trajectory,
+        plans = {name: TRAJECTORY_WEIGHT * functional.l1_loss(outputs[name].float(),
+                                                              targets['trajectory'])
+                 for name in ('trajectory', 'unrefined') if name in outputs}
+        return {**plans,
                 **auxiliary_terms(outputs, targets, AUXILIARY_WEIGHTS, self.config.lidar)}

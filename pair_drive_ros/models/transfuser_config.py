@@ -27,8 +27,8 @@ STRIDE = 32
 _MINI = {'image_height': 96, 'image_width': 384, 'lidar_bins': 128, 'base_width': 16,
          'stage_blocks': (1, 1, 2, 2), 'fusion_blocks': 1, 'bev_width': 64, 'decoder_width': 128,
          'decoder_layers': 2, 'decoder_ffn': 256, 'dropout': 0.0, 'ground_view': True,
-         'feature_pyramid': True, 'status_query': True, 'sensor_validity': True,
-         'sensor_dropout': 0.2}
+         'feature_pyramid': True, 'bev_ahead': True, 'status_query': True, 'plan_refinement': True,
+         'sensor_validity': True, 'sensor_dropout': 0.2}
 
 
 class TransfuserError(ValueError):
@@ -71,8 +71,13 @@ class TransfuserConfig:
     """Whether the LiDAR encoder also reads the cameras laid on the ground, see ``ground_view``."""
     feature_pyramid: bool = False
     """Whether the BEV map takes up what the finer stages see, and the decoder its finer cells."""
+    bev_ahead: bool = False
+    """Whether the semantics, which lie ahead, are read from the map's half ahead; else all of it
+    is stretched over them, as in the devkit."""
     status_query: bool = False
     """Whether the ego's query begins with the status, instead of having to look for it."""
+    plan_refinement: bool = False
+    """Whether the BEV map along the plan moves the plan's poses, see ``plan_refinement``."""
     sensor_validity: bool = False
     """Whether the network is told which sensors are there, so that it can do without some."""
     sensor_dropout: float = 0.0
