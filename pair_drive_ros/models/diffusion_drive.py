@@ -102,14 +102,16 @@ class DiffusionDrive(TransfuserPerception):
         Plan, and predict what the auxiliary losses compare.
 
         :param features: as named and shaped by ``feature_spec``, with a batch axis in front
-        :return: ``trajectory`` [B, 8, 3], see :meth:`plan`; ``modes`` [B, 20, 8, 3], all plans,
-            and their ``mode_logits`` [B, 20]; and what :meth:`auxiliary` returns
+        :return: ``trajectory`` [B, 8, 3], see :meth:`plan`; ``modes`` [B, 20, 8, 3], all plans
+            before any refinement, and their ``mode_logits`` [B, 20]; and what :meth:`auxiliary`
+            returns
         :raises FeatureError: when the features do not match ``feature_spec``
         :raises DiffusionHeadError: when the anchors were never set
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
-        return {'trajectory': modes.best(), 'modes': modes.poses, 'mode_logits': modes.logits,
+        plan = self._refined(modes.best(), queries, bev_map)
+        return {'trajectory': plan, 'modes': modes.poses, 'mode_logits': modes.logits,
                 **self.auxiliary(bev_map, queries[:, 1:])}
 
     def plan(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -121,8 +123,9 @@ class DiffusionDrive(TransfuserPerception):
         :raises FeatureError: when the features do not match ``feature_spec``
         :raises DiffusionHeadError: when the anchors were never set
         """
-        _, bev_feature, queries = self._conditions(features)
-        return self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature).best()
+        bev_map, bev_feature, queries = self._conditions(features)
+        modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
+        return self._refined(modes.best(), queries, bev_map)
 
     def loss(self, features: Mapping[str, torch.Tensor],
              targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -131,17 +134,28 @@ class DiffusionDrive(TransfuserPerception):
 
         The trajectory's is in two terms: ``modes``, 10 times the focal loss of the logits (or
         what ``mode_weight`` makes of it), and ``trajectory``, 8 times L1, both summed over the
-        head's layers.
+        head's layers. Where plans are refined, ``refined`` is as much of the plan after that of
+        the mode that ``trajectory`` trains.
 
         :raises DiffusionHeadError: when the anchors were never set
         """
         bev_map, bev_feature, queries = self._conditions(features)
-        modes, trajectory = self.trajectory_head.losses(
+        losses = self.trajectory_head.losses(
             queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'])
-        return {'modes': self.config.mode_weight * modes,
-                'trajectory': TRAJECTORY_WEIGHT * trajectory,
-                **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
-                                  AUXILIARY_WEIGHTS, self.config.lidar)}
+        terms = {'modes': self.config.mode_weight * losses.modes,
+                 'trajectory': TRAJECTORY_WEIGHT * losses.trajectory}
+        if self.config.plan_refinement:
+            refined = self._refined(losses.nearest, queries, bev_map)
+            terms['refined'] = TRAJECTORY_WEIGHT * functional.l1_loss(refined,
+                                                                      targets['trajectory'])
+        return {**terms, **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
+                                           AUXILIARY_WEIGHTS, self.config.lidar)}
+
+    def _refined(self, plan: torch.Tensor, queries: torch.Tensor,
+                 bev_map: torch.Tensor) -> torch.Tensor:
+        if not self.config.plan_refinement:
+            return plan
+        return self.plan_refinement(plan, queries[:, 0], bev_map)
 
     def _conditions(self, features: Mapping[str, torch.Tensor]
                     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -63,6 +63,17 @@ class Modes(NamedTuple):
         return _pick(self.poses, self.logits.argmax(dim=1))
 
 
+class DiffusionLosses(NamedTuple):
+    """What the head is trained by, unweighted; and the plan that it is trained to correct."""
+
+    modes: torch.Tensor
+    """Focal loss of the logits, summed over the layers; a scalar."""
+    trajectory: torch.Tensor
+    """L1 of the poses of the anchor that is nearest to the human, summed; a scalar."""
+    nearest: torch.Tensor
+    """These poses of the last layer, [B, 8, 3]."""
+
+
 class StepEmbedding(nn.Module):
     """Sinusoidal embedding of diffusion steps: all sines, then all cosines."""
 
@@ -323,14 +334,11 @@ class DiffusionHead(nn.Module):
         return modes
 
     def losses(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
-               bev_feature: torch.Tensor,
-               trajectory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+               bev_feature: torch.Tensor, trajectory: torch.Tensor) -> DiffusionLosses:
         """
         Compare plans from anchors at random diffusion steps with the human's.
 
         :param trajectory: the human's poses, [B, 8, 3]
-        :return: focal loss of the logits and L1 of the poses of the anchor that is nearest to the
-            human, both unweighted means, summed over the layers
         :raises DiffusionHeadError: when the anchors were never set
         """
         anchors = self._normalised_anchors()
@@ -342,9 +350,10 @@ class DiffusionHead(nn.Module):
         nearest = nearest_anchor(self.plan_anchor, trajectory)
         human = functional.one_hot(nearest, MODES).float()
         classification = [focal_loss(modes.logits.float(), human) for modes in layers]
-        regression = [functional.l1_loss(_pick(modes.poses, nearest).float(), trajectory)
-                      for modes in layers]
-        return torch.stack(classification).sum(), torch.stack(regression).sum()
+        plans = [_pick(modes.poses, nearest).float() for modes in layers]
+        regression = [functional.l1_loss(plan, trajectory) for plan in plans]
+        return DiffusionLosses(torch.stack(classification).sum(), torch.stack(regression).sum(),
+                               plans[-1])
 
     def _normalised_anchors(self) -> torch.Tensor:
         """Return the anchors in the range of the diffusion, [1, 20, 8, 2]."""

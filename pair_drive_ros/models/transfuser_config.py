@@ -86,7 +86,7 @@ class TransfuserConfig:
     @classmethod
     def mini(cls, **changes: Any) -> 'TransfuserConfig':
         """
-        Return the network of 2 million parameters that trains on a CPU.
+        Return the network of 2.5 million parameters that trains on a CPU.
 
         :param changes: entries that differ from it
         """

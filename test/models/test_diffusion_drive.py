@@ -19,7 +19,7 @@ import dataclasses
 from pair_drive_ros.models.architectures import load_policy, policy_class
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive, DiffusionDriveConfig
-from pair_drive_ros.models.diffusion_head import DiffusionHeadError
+from pair_drive_ros.models.diffusion_head import DiffusionHeadError, DiffusionLosses
 from pair_drive_ros.models.policy import FeatureError
 from pair_drive_ros.models.transfuser_config import TransfuserError
 import pytest
@@ -143,7 +143,8 @@ def test_the_loss_has_the_public_weights(monkeypatch):
                           'bev_semantic_map'}
     assert all(term.shape == () and torch.isfinite(term) for term in terms.values())
     ones = torch.ones(())
-    monkeypatch.setattr(policy.trajectory_head, 'losses', lambda *_: (ones, ones))
+    losses = DiffusionLosses(ones, ones, torch.zeros(2, 8, 3))
+    monkeypatch.setattr(policy.trajectory_head, 'losses', lambda *_: losses)
     weighted = policy.loss(features, targets())
     assert (weighted['modes'].item(), weighted['trajectory'].item()) == (12 * 10, 12 * 8)
     monkeypatch.setattr(policy, 'config', dataclasses.replace(policy.config, mode_weight=960.0))
@@ -153,6 +154,19 @@ def test_the_loss_has_the_public_weights(monkeypatch):
     truth = targets()['bev_semantic_map'][:, ::4, ::4].long()
     torch.testing.assert_close(weighted['bev_semantic_map'],
                                14.0 * torch.nn.functional.cross_entropy(bev, truth))
+
+
+def test_a_refined_plan_has_the_trajectorys_weight(monkeypatch):
+    policy = tiny_diffusion_drive(
+        config=dataclasses.replace(TINY_DIFFUSION, plan_refinement=True))
+    human = targets()['trajectory']
+    losses = DiffusionLosses(torch.ones(()), torch.ones(()), human + 0.25)
+    monkeypatch.setattr(policy.trajectory_head, 'losses', lambda *_: losses)
+    terms = policy.loss(random_features(policy, batch=2), targets())
+    assert terms['refined'].item() == pytest.approx(12 * 8 * 0.25)
+    monkeypatch.setattr(policy.plan_refinement, 'forward', lambda plan, *_: plan - 0.25)
+    terms = policy.loss(random_features(policy, batch=2), targets())
+    assert terms['refined'].item() == pytest.approx(0.0, abs=1e-4)
 
 
 def test_no_parameter_but_the_anchors_is_idle():

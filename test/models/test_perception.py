@@ -258,6 +258,23 @@ def test_the_egos_query_alone_begins_with_the_status(make):
     assert torch.equal(told[:, 1:], without[:, 1:])
 
 
+@torch.inference_mode()
+def test_semantics_ahead_are_read_from_the_map_ahead():
+    network = transfuser(bev_ahead=True)
+    bev_map = torch.rand(1, 8, 16, 16)
+    behind, ahead = bev_map.clone(), bev_map.clone()
+    behind[:, :, :7] = 0.0
+    ahead[:, :, -1, 3] = 0.0
+    queries = torch.rand(1, 30, 16)
+    semantics, without, changed = (network.auxiliary(given, queries)['bev_semantic_map']
+                                   for given in (bev_map, behind, ahead))
+    assert semantics.shape == (1, 7, 32, 64)
+    assert torch.equal(semantics, without)
+    rows, columns = (semantics != changed).any(dim=1)[0].nonzero().unbind(1)
+    # The cell is the farthest one, 4 m wide, 18 m to the right; three convolutions' rims.
+    assert rows.min() >= 32 - 4 * 4 and columns.min() >= 4 * (3 - 3) and columns.max() < 4 * 7
+
+
 def test_sensors_are_lost_in_training_alone():
     network = transfuser(sensor_validity=True, sensor_dropout=1.0)
     features = random_features(network, batch=8)
@@ -276,7 +293,7 @@ def test_the_mini_network_has_two_million_parameters_and_is_told():
     assert config.sensor_validity and config.sensor_dropout > 0.0
     with torch.device('meta'):
         network = Transfuser(config)
-    assert 1.5e6 < sum(parameter.numel() for parameter in network.parameters()) < 2.5e6
+    assert 2.0e6 < sum(parameter.numel() for parameter in network.parameters()) < 3.0e6
     assert TransfuserConfig.mini(sensor_dropout=0.0).sensor_dropout == 0.0
 
 
