@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 from pair_drive_ros.models.diffusion_head import DiffusionHead
 from pair_drive_ros.models.losses import auxiliary_terms, AuxiliaryWeights
+from pair_drive_ros.models.modes import Modes
 from pair_drive_ros.models.perception import TransfuserPerception
 from pair_drive_ros.models.transfuser_config import TransfuserConfig, TransfuserError
 import torch
@@ -41,7 +42,8 @@ class DiffusionDriveConfig(TransfuserConfig):
     """
     TransFuser's sizes and those of the trajectory head.
 
-    :raises TransfuserError: as TransFuser's, or when the BEV feature or the mode's weight is 0
+    :raises TransfuserError: as TransFuser's, or when the BEV feature or the mode's weight is 0,
+        or the modes' agreement below 0
     :raises DiffusionHeadError: by the network, when ``decoder_width`` is no multiple of 16
     """
 
@@ -54,11 +56,15 @@ class DiffusionDriveConfig(TransfuserConfig):
     offsets_from_anchors: bool = False
     """Whether the head moves the anchors; else the noisy points, whose noise it must take out."""
 
+    mode_agreement: float = 0.0
+    """The plan is the mean of the modes this close to the best one, m; 0: the best one alone."""
+
     @classmethod
     def mini(cls, **changes: Any) -> 'DiffusionDriveConfig':
         """Return the network that trains on a CPU; see :meth:`TransfuserConfig.mini`."""
         return super().mini(**{'bev_feature_width': 64, 'mode_weight': 960.0,
-                               'offsets_from_anchors': True, **changes})
+                               'offsets_from_anchors': True, 'mode_agreement': 1.0,
+                               **changes})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,6 +73,9 @@ class DiffusionDriveConfig(TransfuserConfig):
                                   f'{self.bev_feature_width}')
         if not self.mode_weight > 0.0:
             raise TransfuserError(f'mode_weight: expected more than 0, got {self.mode_weight}')
+        if not self.mode_agreement >= 0.0:
+            raise TransfuserError('mode_agreement: expected 0 or more, got '
+                                  f'{self.mode_agreement}')
 
 
 class DiffusionDrive(TransfuserPerception):
@@ -110,7 +119,7 @@ class DiffusionDrive(TransfuserPerception):
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
-        plan = self._refined(modes.best(), queries, bev_map)
+        plan = self._plan(modes, queries, bev_map)
         return {'trajectory': plan, 'modes': modes.poses, 'mode_logits': modes.logits,
                 **self.auxiliary(bev_map, queries[:, 1:])}
 
@@ -125,7 +134,7 @@ class DiffusionDrive(TransfuserPerception):
         """
         bev_map, bev_feature, queries = self._conditions(features)
         modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
-        return self._refined(modes.best(), queries, bev_map)
+        return self._plan(modes, queries, bev_map)
 
     def loss(self, features: Mapping[str, torch.Tensor],
              targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -150,6 +159,9 @@ class DiffusionDrive(TransfuserPerception):
                                                                       targets['trajectory'])
         return {**terms, **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
                                            AUXILIARY_WEIGHTS, self.config.lidar)}
+
+    def _plan(self, modes: Modes, queries: torch.Tensor, bev_map: torch.Tensor) -> torch.Tensor:
+        return self._refined(modes.agreed(self.config.mode_agreement), queries, bev_map)
 
     def _refined(self, plan: torch.Tensor, queries: torch.Tensor,
                  bev_map: torch.Tensor) -> torch.Tensor:

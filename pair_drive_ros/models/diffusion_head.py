@@ -29,6 +29,7 @@ from typing import NamedTuple
 from pair_drive_ros.core.trajectory import PLAN_POSES
 from pair_drive_ros.models.diffusion import DdimScheduler, denormalise, normalise
 from pair_drive_ros.models.features import LIDAR_RANGE_M
+from pair_drive_ros.models.modes import Modes, pick
 import torch
 from torch import nn
 from torch.nn import functional
@@ -48,19 +49,6 @@ _FOCAL_ALPHA = 0.25
 
 class DiffusionHeadError(ValueError):
     """The head cannot be built, or its anchors are unusable or were never set."""
-
-
-class Modes(NamedTuple):
-    """Plans of one decoder layer."""
-
-    poses: torch.Tensor
-    """[B, 20, 8, 3]: x m, y m, heading rad."""
-    logits: torch.Tensor
-    """[B, 20]: how likely a mode is the one that the human drives."""
-
-    def best(self) -> torch.Tensor:
-        """Poses [B, 8, 3] of the mode with the highest logit."""
-        return _pick(self.poses, self.logits.argmax(dim=1))
 
 
 class DiffusionLosses(NamedTuple):
@@ -350,7 +338,7 @@ class DiffusionHead(nn.Module):
         nearest = nearest_anchor(self.plan_anchor, trajectory)
         human = functional.one_hot(nearest, MODES).float()
         classification = [focal_loss(modes.logits.float(), human) for modes in layers]
-        plans = [_pick(modes.poses, nearest).float() for modes in layers]
+        plans = [pick(modes.poses, nearest).float() for modes in layers]
         regression = [functional.l1_loss(plan, trajectory) for plan in plans]
         return DiffusionLosses(torch.stack(classification).sum(), torch.stack(regression).sum(),
                                plans[-1])
@@ -398,8 +386,3 @@ def focal_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def _linear_relu_norm(inputs: int, width: int) -> tuple[nn.Module, ...]:
     return nn.Linear(inputs, width), nn.ReLU(inplace=True), nn.LayerNorm(width)
-
-
-def _pick(poses: torch.Tensor, modes: torch.Tensor) -> torch.Tensor:
-    """Take one mode of each scene: poses [B, 20, 8, 3], modes int64 [B] -> [B, 8, 3]."""
-    return poses[torch.arange(len(poses), device=poses.device), modes]

@@ -181,6 +181,8 @@ def test_sizes_that_cannot_be_are_named():
         DiffusionDriveConfig.mini(bev_feature_width=0)
     with pytest.raises(TransfuserError, match='mode_weight: expected more than 0, got 0'):
         DiffusionDriveConfig.mini(mode_weight=0.0)
+    with pytest.raises(TransfuserError, match='mode_agreement'):
+        DiffusionDriveConfig.mini(mode_agreement=-1.0)
 
 
 def test_a_policy_without_anchors_says_so():

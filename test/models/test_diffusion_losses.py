@@ -17,7 +17,8 @@
 import math
 
 from pair_drive_ros.models.diffusion import normalise
-from pair_drive_ros.models.diffusion_head import DiffusionHead, focal_loss, Modes, nearest_anchor
+from pair_drive_ros.models.diffusion_head import DiffusionHead, focal_loss, nearest_anchor
+from pair_drive_ros.models.modes import Modes
 import pytest
 from tiny_diffusion import conditions, fan_anchors, human, tiny_head
 import torch

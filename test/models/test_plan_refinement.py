@@ -96,7 +96,7 @@ def test_transfuser_learns_the_plan_before_and_after_it():
 @torch.inference_mode()
 def test_diffusion_drive_refines_its_best_mode():
     torch.manual_seed(0)
-    network = DiffusionDrive(DiffusionDriveConfig.mini()).eval()
+    network = DiffusionDrive(DiffusionDriveConfig.mini(mode_agreement=0.0)).eval()
     network.set_anchors(torch.rand(20, 8, 2) * 10.0)
     features = random_features(network, batch=2)
     outputs = network(features)
