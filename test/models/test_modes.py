@@ -20,12 +20,11 @@ from pair_drive_ros.models.modes import Modes
 import torch
 
 
-def straight_modes(*asides, heading=0.0):
+def straight_modes(*asides):
     """Return modes of one scene that go straight ahead, each so far to the left."""
     poses = torch.zeros(1, len(asides), 8, 3)
     poses[..., 0] = torch.arange(1.0, 9.0)
     poses[..., 1] = torch.tensor(asides)[:, None]
-    poses[..., 2] = heading
     return poses
 
 
