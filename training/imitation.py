@@ -154,7 +154,11 @@ class Imitation:
         if not parameters:
             raise ImitationError(f'{config.policy}: has no parameters to train; evaluate and run '
                                  'it as it is')
-        self.policy.to(self._device, memory_format=torch.channels_last)
+        # In float32 torch 2.13 writes beyond its memory on a CPU, channels last, in the backward
+        # pass of a strided 1 x 1 convolution of fewer than 16 channels.
+        layout = (torch.preserve_format if (config.device, config.precision) == ('cpu', 'fp32')
+                  else torch.channels_last)
+        self.policy.to(self._device, memory_format=layout)
         self._optimizer = torch.optim.AdamW(parameters, config.learning_rate,
                                             weight_decay=config.weight_decay, fused=True)
         spec = self.policy.feature_spec

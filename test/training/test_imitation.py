@@ -163,6 +163,15 @@ def test_an_epoch_that_was_not_validated_is_not_over(config, tmp_path, monkeypat
     assert_equal_runs(whole.out, config.out)
 
 
+def test_few_channels_in_single_precision_do_not_end_the_process(config, tmp_path):
+    arguments = ['--cache', str(config.cache), '--out', str(tmp_path / 'run'), '--model',
+                 *(f'{name}={value}' for name, value in MODEL.items()), '--epochs', '4',
+                 '--batch', '4', '--precision', 'fp32', '--val-score', 'none']
+    ended = subprocess.run([sys.executable, '-m', 'pair_drive_training', 'train', *arguments],
+                           capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-500:]
+
+
 def test_the_default_loss_learns_and_the_best_is_kept(config):
     run = Imitation(line_of(config, epochs=20, learning_rate=0.05))
     run.run()
