@@ -55,7 +55,6 @@ class DiffusionDriveConfig(TransfuserConfig):
     """Of the focal loss of the modes' logits, above 0."""
     offsets_from_anchors: bool = False
     """Whether the head moves the anchors; else the noisy points, whose noise it must take out."""
-
     mode_agreement: float = 0.0
     """The plan is the mean of the modes this close to the best one, m; 0: the best one alone."""
 

@@ -306,7 +306,7 @@ class DiffusionHead(nn.Module):
         """
         Plan: denoise the anchors in two steps; deterministic.
 
-        :return: the twenty plans; :meth:`Modes.best` picks the plan
+        :return: the twenty plans; :meth:`Modes.agreed` makes the plan of them
         :raises DiffusionHeadError: when the anchors were never set
         """
         values = self.diff_decoder.values(bev_feature)
