@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from pair_drive_ros.core.files import written_whole
 from pair_drive_ros.models.features import FEATURE_VERSION
-from pair_drive_ros.models.policy import ImitationPolicy
+from pair_drive_ros.models.policy import Network
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 import torch
@@ -40,7 +40,7 @@ HASH_DIGITS = 12
 # Zip archives (torch.save) and pickles of protocol 2 to 5.
 _PICKLE_MAGIC = (b'PK\x03\x04', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
 
-PolicyT = TypeVar('PolicyT', bound=ImitationPolicy)
+NetworkT = TypeVar('NetworkT', bound=Network)
 
 
 class CheckpointError(ValueError):
@@ -68,9 +68,9 @@ class Card:
     """What a checkpoint's JSON file says."""
 
     architecture: str
-    """``architecture`` of the policy's class."""
+    """``architecture`` of the network's class."""
     config: Mapping[str, Any]
-    """The policy's configuration, entry by entry."""
+    """The network's configuration, entry by entry."""
     feature_version: int
     """``FEATURE_VERSION`` of the features it was trained on."""
     weights_sha256: str
@@ -83,7 +83,7 @@ class Card:
         return self.weights_sha256[:HASH_DIGITS]
 
 
-def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecord,
+def save_checkpoint(path: Path, network: Network, training: TrainingRecord,
                     half: bool = False) -> Card:
     """
     Write the weights to ``path`` and the card beside it; each file appears complete or not at all.
@@ -96,11 +96,11 @@ def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecor
     """
     _check_suffix(path)
     tensors = {name: tensor.detach().cpu().contiguous()
-               for name, tensor in policy.state_dict().items()}
+               for name, tensor in network.state_dict().items()}
     if half:
         tensors = {name: _halved(path, name, tensor) for name, tensor in tensors.items()}
     weights = save(tensors)
-    card = Card(policy.architecture, asdict(policy.config), FEATURE_VERSION,
+    card = Card(network.architecture, asdict(network.config), FEATURE_VERSION,
                 hashlib.sha256(weights).hexdigest(), training)
     try:
         text = json.dumps(asdict(card), indent=2, allow_nan=False)
@@ -112,20 +112,20 @@ def save_checkpoint(path: Path, policy: ImitationPolicy, training: TrainingRecor
     return card
 
 
-def load_checkpoint(path: Path, policy_class: type[PolicyT]) -> tuple[PolicyT, Card]:
+def load_checkpoint(path: Path, network_class: type[NetworkT]) -> tuple[NetworkT, Card]:
     """
-    Read a checkpoint into a new policy on the CPU, in evaluation mode.
+    Read a checkpoint into a new network on the CPU, in evaluation mode.
 
     :param path: the ``.safetensors`` file; its card lies beside it
-    :param policy_class: the class of the architecture that is expected
+    :param network_class: the class of the architecture that is expected
     :raises CheckpointError: when a file is missing, truncated or pickled, or when architecture,
-        configuration or feature version are not those of ``policy_class`` and this package
+        configuration or feature version are not those of ``network_class`` and this package
     """
     weights = _read_weights(path)
     card = load_card(path)
-    if card.architecture != policy_class.architecture:
+    if card.architecture != network_class.architecture:
         raise CheckpointError(f'{path}: holds the architecture {card.architecture!r}, not '
-                              f'{policy_class.architecture!r}; configure the policy that it was '
+                              f'{network_class.architecture!r}; name the network that it was '
                               'trained as, or another checkpoint')
     if card.feature_version != FEATURE_VERSION:
         raise CheckpointError(f'{path}: was trained on features of version '
@@ -135,14 +135,14 @@ def load_checkpoint(path: Path, policy_class: type[PolicyT]) -> tuple[PolicyT, C
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise CheckpointError(f'{path}: the weights are not those its card describes; the file '
                               'is truncated, damaged or paired with another card: copy both again')
-    policy = _build(path, policy_class, card.config)
+    network = _build(path, network_class, card.config)
     try:
         tensors = load(weights)
     except SafetensorError as error:
         raise CheckpointError(f'{path}: not a readable safetensors file ({error})') from error
-    _check_tensors(path, policy.state_dict(), tensors)
-    policy.load_state_dict(tensors)
-    return policy.eval(), card
+    _check_tensors(path, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return network.eval(), card
 
 
 def load_card(path: Path) -> Card:
@@ -199,17 +199,17 @@ def _read_weights(path: Path) -> bytes:
     return weights
 
 
-def _build(path: Path, policy_class: type[PolicyT], config: Mapping[str, Any]) -> PolicyT:
-    known = {entry.name for entry in fields(policy_class.config_class)}
+def _build(path: Path, network_class: type[NetworkT], config: Mapping[str, Any]) -> NetworkT:
+    known = {entry.name for entry in fields(network_class.config_class)}
     if known != set(config):
         raise CheckpointError(
-            f'{path}: the configuration of its card is not one of {policy_class.architecture!r}: '
+            f'{path}: the configuration of its card is not one of {network_class.architecture!r}: '
             f'unknown {sorted(set(config) - known)}, missing {sorted(known - set(config))}')
     try:
-        return policy_class(policy_class.config_class(**config))
+        return network_class(network_class.config_class(**config))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f'{path}: the configuration of its card builds no '
-                              f'{policy_class.architecture!r} ({error})') from error
+                              f'{network_class.architecture!r} ({error})') from error
 
 
 def _check_tensors(path: Path, expected: Mapping[str, torch.Tensor],

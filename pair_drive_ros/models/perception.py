@@ -34,7 +34,7 @@ from pair_drive_ros.models.features import (
     VALIDITY_FEATURE,
 )
 from pair_drive_ros.models.plan_refinement import PlanRefinement
-from pair_drive_ros.models.policy import check_features, ImitationPolicy
+from pair_drive_ros.models.policy import check_features, Network
 from pair_drive_ros.models.sensor_dropout import SensorDropout
 from pair_drive_ros.models.transfuser_backbone import TransfuserBackbone
 from pair_drive_ros.models.transfuser_config import DECODER_HEADS, TransfuserConfig
@@ -81,7 +81,7 @@ class Percept(NamedTuple):
     """The decoded queries [B, 1 + 30, width], the ego's first."""
 
 
-class TransfuserPerception(ImitationPolicy):
+class TransfuserPerception(Network):
     """
     Everything but the trajectory head, which subclasses add.
 

@@ -20,10 +20,9 @@ decimetre, while the BEV map at the plan's own poses can.
 """
 
 from pair_drive_ros.core.trajectory import PLAN_POSES
-from pair_drive_ros.models.features import LIDAR_RANGE_M
+from pair_drive_ros.models.bev_sampling import sample_bev
 import torch
 from torch import nn
-from torch.nn import functional
 
 # Left of each pose, at it, and right of it.
 _SIDES_M = (1.5, 0.0, -1.5)
@@ -64,10 +63,7 @@ class PlanRefinement(nn.Module):
         left = torch.stack([-plan[..., 2].sin(), plan[..., 2].cos()], dim=-1)
         points = plan[..., None, :2] + left[..., None, :] * plan.new_tensor(_SIDES_M)[:, None]
         values = self.map_proj(bev_map)
-        # grid_sample wants the column first: the place along y.
-        places = (points.flip(-1) / LIDAR_RANGE_M).to(values.dtype)
-        seen = functional.grid_sample(values, places, align_corners=False)
-        seen = seen.permute(0, 2, 3, 1).flatten(2)
+        seen = sample_bev(values, points).flatten(2)
         steps = torch.cat([plan[:, :1, :2], plan[..., :2].diff(dim=1)], dim=1)
         poses = torch.cat([plan[..., :2] / _LENGTH_M, steps / _LENGTH_M, plan[..., 2:].cos(),
                            plan[..., 2:].sin()], dim=-1)

@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-The contract of an imitation policy, and the description of the tensors it reads.
+The contract of networks and of imitation policies, and the description of what they read.
 
-Any subclass of :class:`ImitationPolicy` can be trained, saved, loaded and driven; nothing else in
-the package knows which network it is.
+Any subclass of :class:`Network` can be saved and loaded, any :class:`ImitationPolicy` can be
+trained and driven as well; nothing else in the package knows which network it is.
 """
 
 import abc
@@ -49,14 +49,13 @@ class NoConfig:
     """The configuration of a policy that has nothing to configure."""
 
 
-class ImitationPolicy(nn.Module, abc.ABC):
+class Network(nn.Module):
     """
-    A network that turns features into a plan and learns from a human.
+    A network that a checkpoint can hold.
 
-    A subclass states ``feature_spec``, which names the features that :meth:`plan` reads, so that
-    no other is ever built, and writes :meth:`plan`. The constructor takes one instance of the
-    dataclass ``config_class``. ``architecture`` names the class in checkpoint cards; by itself it
-    is the import path ``package.module:Class``.
+    A subclass states ``feature_spec``, which names the features it reads, so that no other is ever
+    built. The constructor takes one instance of the dataclass ``config_class``. ``architecture``
+    names the class in checkpoint cards; by itself it is the import path ``package.module:Class``.
     """
 
     architecture: ClassVar[str]
@@ -71,6 +70,10 @@ class ImitationPolicy(nn.Module, abc.ABC):
     def __init__(self, config: Any = None):
         super().__init__()
         self.config = self.config_class() if config is None else config
+
+
+class ImitationPolicy(Network, abc.ABC):
+    """A network that turns features into a plan, :meth:`plan`, and learns from a human."""
 
     @abc.abstractmethod
     def plan(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:

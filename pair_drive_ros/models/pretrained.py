@@ -23,14 +23,14 @@ devkit's do that start from the same weights.
 from pathlib import Path
 
 from pair_drive_ros.models.foreign_weights import copy_weights, ForeignWeightsError, read_weights
-from pair_drive_ros.models.policy import ImitationPolicy
+from pair_drive_ros.models.policy import Network
 from pair_drive_ros.models.resnet import ResNet, RESNET34_BLOCKS
 
 _CLASSIFIER = 'fc.'
 _RESNET34_WIDTH = 64
 
 
-def load_image_weights(policy: ImitationPolicy, path: Path) -> None:
+def load_image_weights(policy: Network, path: Path) -> None:
     """
     Let the policy's camera encoder start from a file of ImageNet weights.
 

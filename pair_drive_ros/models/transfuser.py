@@ -26,6 +26,7 @@ from typing import ClassVar
 from pair_drive_ros.core.trajectory import PLAN_POSES
 from pair_drive_ros.models.losses import auxiliary_terms, AuxiliaryWeights
 from pair_drive_ros.models.perception import TransfuserPerception
+from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
 import torch
 from torch import nn
@@ -49,7 +50,7 @@ class TrajectoryHead(nn.Module):
         return torch.cat([raw[..., :2], math.pi * raw[..., 2:].tanh()], dim=-1)
 
 
-class Transfuser(TransfuserPerception):
+class Transfuser(TransfuserPerception, ImitationPolicy):
     """The imitation policy TransFuser, and LTF where its configuration has no LiDAR."""
 
     architecture: ClassVar[str] = 'transfuser'
