@@ -23,26 +23,15 @@ curves.png and tensorboard/.
 
 import argparse
 
-from pair_drive_training.allocator import keep_freed_memory
 from pair_drive_training.imitation import Imitation, ImitationConfig
-from pair_drive_training.options import add_options, config_from
+from pair_drive_training.run_command import add_run_arguments, run_training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_options(parser, ImitationConfig)
-    parser.add_argument('--stop-after', metavar='EPOCHS', type=int, default=None,
-                        help='end after so many epochs of this call; the run can be gone on with')
+    add_run_arguments(parser, ImitationConfig)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; return 0."""
-    keep_freed_memory()
-    training = Imitation(config_from(ImitationConfig, options))
-    if training.step:
-        print(f'goes on after step {training.step} of '
-              f'{training.config.epochs * training.steps_per_epoch}')
-    training.run(options.stop_after)
-    print(f'{training.config.out}: {training.step // training.steps_per_epoch} of '
-          f'{training.config.epochs} epochs')
-    return 0
+    return run_training(options, Imitation, ImitationConfig)

@@ -22,7 +22,12 @@ from pair_drive_ros.models.policy import FeatureSpec, ImitationPolicy
 from pair_drive_ros.scoring import pdm_score, Protocol
 from pair_drive_training.data.cache import Cache
 from pair_drive_training.data.records import scoring_scenes
-from pair_drive_training.data.training_batches import check_scenes, TrainingBatches
+from pair_drive_training.data.training_batches import (
+    check_scenes,
+    listed_tokens,
+    TrainingBatches,
+)
+from pair_drive_training.run_config import RunConfig
 import torch
 
 # Of what is random in a loss, as the noise of a diffusion: the same in every validation.
@@ -48,6 +53,16 @@ class Validation:
         if protocol is not None:
             check_scenes(cache, tokens, (protocol.value,))
             self._scenes = scoring_scenes(cache, tokens, protocol)
+
+    @classmethod
+    def of_run(cls, config: RunConfig, spec: FeatureSpec,
+               protocol: Protocol | None) -> 'Validation | None':
+        """Make what a run's configuration asks for; None where it names no cache for it."""
+        if config.val_cache is None:
+            return None
+        cache = Cache.open(config.val_cache)
+        return cls(cache, listed_tokens(cache, config.val_tokens), spec, protocol, config.batch,
+                   config.readers)
 
     @torch.no_grad()
     def measure(self, policy: ImitationPolicy, device: torch.device) -> dict[str, float]:

@@ -31,7 +31,8 @@ from pair_drive_training import learning_curves
 from pair_drive_training.__main__ import main
 from pair_drive_training.data.cache import CacheError
 from pair_drive_training.fresh_policy import FreshPolicyError
-from pair_drive_training.imitation import Imitation, ImitationConfig, ImitationError
+from pair_drive_training.imitation import Imitation, ImitationConfig
+from pair_drive_training.run_config import TrainingRunError
 from pair_drive_training.run_state import RunStateError
 from pair_drive_training.validation import Validation
 import pytest
@@ -226,14 +227,14 @@ def test_sensor_dropout_is_of_training_only(config):
 
 
 def test_a_policy_without_parameters_is_not_trained(config):
-    with pytest.raises(ImitationError, match='no parameters to train'):
+    with pytest.raises(TrainingRunError, match='no parameters to train'):
         Imitation(replace(config, policy=f'{__name__}:Still', model={}))
 
 
 def test_a_changed_configuration_is_named(config):
     config = line_of(config)
     Imitation(config).run(1)
-    with pytest.raises(ImitationError, match='learning_rate was 0.001, now 0.01'):
+    with pytest.raises(TrainingRunError, match='learning_rate was 0.001, now 0.01'):
         Imitation(replace(config, learning_rate=0.01))
     assert Imitation(replace(config, readers=2)).step == 3
 
@@ -243,7 +244,7 @@ def test_other_scenes_are_not_gone_on_with(config, tmp_path):
     config = line_of(config, cache=grown)
     Imitation(config).run(1)
     write_cache(grown, SCENES + 1)
-    with pytest.raises(ImitationError, match='begun with other scenes; the cache has grown'):
+    with pytest.raises(TrainingRunError, match='begun with other scenes; the cache has grown'):
         Imitation(config)
 
 
@@ -258,7 +259,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_tokens(config, monkeypat
     run = Imitation(config)
     before = {name: tensor.clone() for name, tensor in run.policy.state_dict().items()}
     monkeypatch.setattr(Line, 'loss', bad)
-    with pytest.raises(ImitationError, match=r'not finite \(.*gradient\); the batch is in'):
+    with pytest.raises(TrainingRunError, match=r'not finite \(.*gradient\); the batch is in'):
         run.run()
     content = json.loads((config.out / 'bad_batch.json').read_text())
     assert content['step'] == 3 and len(content['tokens']) == 4
@@ -272,7 +273,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_tokens(config, monkeypat
 def test_a_network_that_says_nan_stops_too(config):
     run = Imitation(config)
     torch.nn.init.constant_(run.policy.agent_head.mlp_label[0].bias, float('nan'))
-    with pytest.raises(ImitationError, match='loss is not finite .agent_labels'):
+    with pytest.raises(TrainingRunError, match='loss is not finite .agent_labels'):
         run.run()
     assert len(json.loads((config.out / 'bad_batch.json').read_text())['tokens']) == 4
 
@@ -295,7 +296,7 @@ def test_scenes_that_the_cache_misses_are_named(config, tmp_path):
     ({'weight_decay': -1.0}, 'weight_decay: expected 0 or more'),
     ({'device': 'gpu'}, "device: expected one of cpu, cuda, got 'gpu'")])
 def test_bad_values_are_sentences(config, changes, sentence):
-    with pytest.raises(ImitationError, match=sentence):
+    with pytest.raises(TrainingRunError, match=sentence):
         replace(config, **changes)
 
 

@@ -24,9 +24,10 @@ import threading
 
 import numpy as np
 from pair_drive_ros.models.policy import FeatureSpec
+from pair_drive_ros.scoring import Protocol, ScoringScenes
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.navsim_recipe import TARGETS
-from pair_drive_training.data.records import log_name
+from pair_drive_training.data.records import log_name, scoring_scenes
 from pair_drive_training.data.scene_filter import load_filter
 from pair_drive_training.data.transfuser_scene import as_features, features_kind, read_features
 import torch
@@ -40,12 +41,13 @@ class Batch:
     Scenes as they are stored.
 
     ``stored`` features, still to be scaled, and ``targets``, each [B, ...] in the order of
-    ``tokens``.
+    ``tokens``; ``scenes`` prepared for the scorer in that order, where they were asked for.
     """
 
     tokens: tuple[str, ...]
     stored: Mapping[str, torch.Tensor]
     targets: Mapping[str, torch.Tensor]
+    scenes: ScoringScenes | None = None
 
     def on(self, device: torch.device, spec: FeatureSpec
            ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -63,12 +65,14 @@ class TrainingBatches:
 
     :param threads: how many read ahead
     :param device: where the batches will be needed; those for a GPU lie in pinned memory
+    :param protocol: that every batch's ``scenes`` are prepared for; None leaves them out
     :raises CacheError: when the cache misses scenes or a kind of record
     """
 
     def __init__(self, cache: Cache, tokens: Sequence[str], spec: FeatureSpec, threads: int,
-                 device: torch.device = CPU):
-        check_scenes(cache, tokens, (features_kind(spec), TARGETS))
+                 device: torch.device = CPU, protocol: Protocol | None = None):
+        scored = () if protocol is None else (protocol.value,)
+        check_scenes(cache, tokens, (features_kind(spec), TARGETS, *scored))
         self.tokens = tuple(tokens)
         # A cache keeps shards open and is not made for several threads: each has its own view.
         self._views = threading.local()
@@ -76,6 +80,7 @@ class TrainingBatches:
         self._spec = spec
         self._threads = threads
         self._device = device
+        self._protocol = protocol
 
     def read(self, tokens: Sequence[str]) -> Batch:
         """Read one batch."""
@@ -90,7 +95,9 @@ class TrainingBatches:
                     name, np.empty((len(tokens), *array.shape[1:]), array.dtype))
                 rows[row] = array[index]
         stored = read_features(cache, tokens, self._spec)
-        return Batch(tuple(tokens), self._tensors(stored), self._tensors(targets))
+        scenes = (None if self._protocol is None
+                  else scoring_scenes(cache, tokens, self._protocol))
+        return Batch(tuple(tokens), self._tensors(stored), self._tensors(targets), scenes)
 
     def stream(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Yield the batches of these indices into ``tokens``, read ahead in threads."""

@@ -20,6 +20,7 @@ import threading
 from pair_drive_ros.models.features import transfuser_spec
 from pair_drive_ros.models.policy import TensorSpec
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
+from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data import training_batches
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.scene_filter import FilterError
@@ -98,6 +99,29 @@ def test_on_a_device_the_features_are_scaled(cache):
                                batch.stored['ground_feature'].float())
     assert features['validity_feature'].min() == 1.0
     assert torch.equal(targets['trajectory'], batch.targets['trajectory'])
+
+
+def test_scenes_to_score_are_those_of_the_tokens_and_are_read_ahead(cache, monkeypatch):
+    asked, readers = [], []
+    monkeypatch.setattr(training_batches, 'check_scenes', lambda *ask: asked.append(ask[2]))
+
+    def read(cache, tokens, protocol):
+        readers.append(threading.current_thread())
+        return list(tokens), protocol
+
+    monkeypatch.setattr(training_batches, 'scoring_scenes', read)
+    batches = TrainingBatches(cache, cache.tokens('targets'), STATUS, threads=1,
+                              protocol=Protocol.NAVSIM_V2)
+    for batch in batches.stream([[5, 2], [0, 1]]):
+        assert batch.scenes == (list(batch.tokens), Protocol.NAVSIM_V2)
+    assert asked == [('scenes', 'targets', 'navsim_v2')]
+    assert len(readers) == 2 and threading.current_thread() not in readers
+
+
+def test_without_a_protocol_there_are_no_scenes_and_one_that_is_missed_is_named(cache, batches):
+    assert batches.read([token(0)]).scenes is None
+    with pytest.raises(CacheError, match='not made of navsim_v1'):
+        TrainingBatches(cache, cache.tokens('targets'), STATUS, 1, protocol=Protocol.NAVSIM_V1)
 
 
 @pytest.mark.parametrize('threads', [1, 3])

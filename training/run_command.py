@@ -1,0 +1,44 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What the commands share that train something."""
+
+import argparse
+from collections.abc import Callable
+
+from pair_drive_training.allocator import keep_freed_memory
+from pair_drive_training.options import add_options, config_from
+from pair_drive_training.run_config import RunConfig
+from pair_drive_training.training_run import TrainingRun
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, config_class: type[RunConfig]) -> None:
+    """Declare the options of a run, and how far to go in this call."""
+    add_options(parser, config_class)
+    parser.add_argument('--stop-after', metavar='EPOCHS', type=int, default=None,
+                        help='end after so many epochs of this call; the run can be gone on with')
+
+
+def run_training(options: argparse.Namespace, make: Callable[..., TrainingRun],
+                 config_class: type[RunConfig]) -> int:
+    """Train until the last epoch, or as far as asked; return 0."""
+    keep_freed_memory()
+    training = make(config_from(config_class, options))
+    if training.step:
+        print(f'goes on after step {training.step} of '
+              f'{training.config.epochs * training.steps_per_epoch}')
+    training.run(options.stop_after)
+    print(f'{training.config.out}: {training.step // training.steps_per_epoch} of '
+          f'{training.config.epochs} epochs')
+    return 0
