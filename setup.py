@@ -47,7 +47,7 @@ setup(
     packages=[*find_packages(include=[PACKAGE, f'{PACKAGE}.*']), TRAINING,
               *(f'{TRAINING}.{name}' for name in find_packages('training'))],
     package_dir={TRAINING: 'training'},
-    package_data={PACKAGE: ['checkpoints/*']},
+    package_data={PACKAGE: ['checkpoints/*', 'checkpoints/refinement/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

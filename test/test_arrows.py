@@ -25,7 +25,7 @@ ALLOWED = {
     'pair_drive_ros/core': set(),
     'pair_drive_ros/conversions': {'core'},
     'pair_drive_ros/scoring': {'core'},
-    'pair_drive_ros/models': {'core'},
+    'pair_drive_ros/models': {'scoring', 'core'},
     'pair_drive_ros/planning': {'models', 'core'},
     'pair_drive_ros/evaluation': {'planning', 'models', 'conversions', 'scoring', 'core'},
     'pair_drive_ros/nodes': {'evaluation', 'planning', 'conversions', 'models', 'scoring', 'core'},

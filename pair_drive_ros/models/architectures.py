@@ -30,6 +30,7 @@ SHIPPED = {'transfuser': 'pair_drive_ros.models.transfuser:Transfuser',
            'diffusion_drive': 'pair_drive_ros.models.diffusion_drive:DiffusionDrive',
            'ego_status': 'pair_drive_ros.models.ego_status:EgoStatus'}
 CHECKPOINTS = Path(__file__).parents[1] / 'checkpoints'
+BRANCH_CHECKPOINTS = CHECKPOINTS / 'refinement'
 
 
 class ArchitectureError(ValueError):
@@ -102,3 +103,20 @@ def load_policy(path: Path, policy: str = '') -> tuple[ImitationPolicy, Card]:
                                 'ship with this package; name the class yourself (policy), since '
                                 'importing it runs its code')
     return load_checkpoint(path, policy_class(architecture))
+
+
+def branch_file(name: str) -> Path:
+    """
+    Return the weights file of the RL branch that ships, ``refiner`` or ``selector``, or that path.
+
+    :raises ArchitectureError: when the name is neither
+    """
+    if name.endswith(WEIGHTS_SUFFIX):
+        return Path(name)
+    path = BRANCH_CHECKPOINTS / f'{name}{WEIGHTS_SUFFIX}'
+    if not path.exists():
+        shipped = ', '.join(sorted(each.stem for each in BRANCH_CHECKPOINTS.glob(
+            f'*{WEIGHTS_SUFFIX}')))
+        raise ArchitectureError(f'there is no part {name!r} of the RL branch; name one that ships '
+                                f'({shipped or "none"}), or a file ending in {WEIGHTS_SUFFIX}')
+    return path
