@@ -38,6 +38,11 @@ class LatencySummary:
         return f'p50 {self.p50:.1f} p95 {self.p95:.1f} p99 {self.p99:.1f} max {self.worst:.1f} ms'
 
 
+def summary_text(summary: LatencySummary | None) -> str:
+    """Return 'p50/p95/max' in ms, or 'n/a' while nothing was measured."""
+    return f'{summary.p50:.2f}/{summary.p95:.2f}/{summary.worst:.2f}' if summary else 'n/a'
+
+
 class LatencyWindow:
     """The last ``size`` durations; safe to fill from one thread and read from another."""
 

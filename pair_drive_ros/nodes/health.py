@@ -20,7 +20,6 @@ import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from pair_drive_ros.core.timing import LatencySummary
 from pair_drive_ros.planning.fallback import PlannerState
 
 _LEVEL_OF_STATE = {
@@ -63,11 +62,6 @@ def level_of(state: PlannerState, rate_hz: float, warn_rate: float, error_rate: 
         elif rate_hz < warn_rate:
             level = max(level, DiagnosticStatus.WARN)
     return level
-
-
-def summary_text(summary: LatencySummary | None) -> str:
-    """Return 'p50/p95/max' in ms, or 'n/a' while nothing was measured."""
-    return f'{summary.p50:.2f}/{summary.p95:.2f}/{summary.worst:.2f}' if summary else 'n/a'
 
 
 def diagnostic_status(name: str, level: bytes, message: str,

@@ -74,12 +74,13 @@ class OutputTopics:
             self._path.publish(path(*where))
         if self._autoware is not None and self._autoware.get_subscription_count():
             self._autoware.publish(autoware_trajectory(*where, self._wheelbase_m))
+        candidates = {name: candidate.trajectory for name, candidate in plan.candidates.items()}
         if self._markers.get_subscription_count():
-            plans = {'selected': trajectory, **plan.candidates}
+            plans = {'selected': trajectory, **candidates}
             self._markers.publish(plan_markers(self._types, plans, ego, frame_id,
                                                _MARKER_LIFETIME_S))
-        if plan.candidates and self._candidates.get_subscription_count():
-            self._candidates.publish(candidate_array(self._types, plan.candidates))
+        if candidates and self._candidates.get_subscription_count():
+            self._candidates.publish(candidate_array(self._types, candidates))
 
     def publish_latency(self, milliseconds: float) -> None:
         """Publish the time from the anchor's arrival to its plan."""

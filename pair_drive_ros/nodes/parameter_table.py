@@ -108,8 +108,17 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('policy', '', 'class of the weights, by name or, for one of your own, by its '
                   'import path package.module:Class; empty: the one that their card names. A '
                   'policy without weights needs an empty checkpoint'),
-    ParameterSpec('device', 'cpu', 'where the network runs', choices=('cpu', 'cuda')),
-    ParameterSpec('num_threads', 0, 'CPU threads of the network; 0 leaves the choice to PyTorch',
+    ParameterSpec('refinement.refiner', '', 'the RL branch, which grows alternatives to the plan: '
+                  'refiner, the weights that ship, or a file (.safetensors, its JSON card beside '
+                  'it); empty, as is refinement.selector then: no refinement'),
+    ParameterSpec('refinement.selector', '', 'what chooses among the alternatives and the plan: '
+                  'selector, the weights that ship, or a file likewise'),
+    ParameterSpec('refinement.enabled', True, 'whether refinement is on at the start; '
+                  '~/set_refinement_enabled switches it while the planner runs'),
+    ParameterSpec('refinement.deadline_ms', 80.0, 'the plan goes out unrefined when refinement is '
+                  'not done this long after planning began', 'ms', (1.0, 1000.0)),
+    ParameterSpec('device', 'cpu', 'where the networks run', choices=('cpu', 'cuda')),
+    ParameterSpec('num_threads', 0, 'CPU threads of each branch; 0 leaves the choice to PyTorch',
                   '', (0, 256)),
     ParameterSpec('output.frame', 'odometry', 'frame of the published plan: the fixed frame of '
                   'the odometry, or base_link at the stamp', choices=('odometry', 'base_link')),
@@ -153,8 +162,27 @@ def problems(values: dict[str, Any]) -> list[str]:
     if given not in (0, wanted):
         found.append(f'camera_extrinsics: expected {wanted} numbers, 6 for each of the cameras '
                      f'{", ".join(values["cameras"]) or "(none)"}, got {given}')
+    found += _refinement_problems(values)
     if values['diagnostics.error_rate'] > values['diagnostics.warn_rate']:
         found.append('diagnostics.error_rate: must not exceed diagnostics.warn_rate')
+    return found
+
+
+def _refinement_problems(values: dict[str, Any]) -> list[str]:
+    refiner, selector = values['refinement.refiner'], values['refinement.selector']
+    if bool(refiner) != bool(selector):
+        absent, given = ('selector', 'refiner') if refiner else ('refiner', 'selector')
+        return [f'refinement.{absent}: is empty but refinement.{given} is not; name both, or '
+                'neither for no refinement']
+    if not refiner:
+        return []
+    found = []
+    if not values['checkpoint'] and not values['policy']:
+        found.append('refinement.refiner: without a checkpoint or a policy there is no plan to '
+                     'refine; name one, or empty refinement.refiner and refinement.selector')
+    if values['refinement.deadline_ms'] >= values['output.timeout_ms']:
+        found.append('refinement.deadline_ms: must lie below output.timeout_ms, after which the '
+                     'last plan is held')
     return found
 
 

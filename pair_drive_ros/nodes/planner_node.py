@@ -18,8 +18,8 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from pair_drive_ros.core.timing import LatencyWindow
-from pair_drive_ros.nodes.health import diagnostic_status, level_of, RateMeter, summary_text
+from pair_drive_ros.core.timing import LatencyWindow, summary_text
+from pair_drive_ros.nodes.health import diagnostic_status, level_of, RateMeter
 from pair_drive_ros.nodes.inputs import InputTopics
 from pair_drive_ros.nodes.outputs import OutputTopics
 from pair_drive_ros.nodes.parameter_table import sensor_names
@@ -79,8 +79,7 @@ class PlannerNode(LifecycleNode):
         """Read the parameters, load and warm up the engine, advertise the outputs."""
         try:
             self._values = checked_parameters(self)
-            self._engine = build_engine(self._values)
-            self._engine.warm_up()
+            self._engine = _warm_engine(self._values)
         except Exception as error:  # noqa: B902 - rclpy would swallow what a user's policy raises
             told = isinstance(error, (OSError, ValueError, RuntimeError))
             self._fault = str(error) if told else f'{type(error).__name__}: {error}'
@@ -197,10 +196,17 @@ class PlannerNode(LifecycleNode):
         self._reset('reset by service')
         return response
 
-    def _on_set_refinement(self, _: SetBool.Request,
+    def _on_set_refinement(self, request: SetBool.Request,
                            response: SetBool.Response) -> SetBool.Response:
-        response.success = False
-        response.message = 'this planner has one branch; there is no refinement to switch'
+        planner = self._planner
+        response.success = planner is not None and planner.engine.switch_refinement(request.data)
+        if response.success:
+            response.message = f'refinement is switched {"on" if request.data else "off"}'
+        elif planner is None:
+            response.message = 'the planner is not configured'
+        else:
+            response.message = ('there is no refinement to switch; name refinement.refiner and '
+                                'refinement.selector, then configure the planner')
         return response
 
     def _publish_diagnostics(self) -> None:
@@ -226,9 +232,10 @@ class PlannerNode(LifecycleNode):
             'anchor': self._assembler.anchor,
             'plan_rate_hz': f'{rate_hz:.1f}', 'plans': thread.plans,
             'e2e_latency_ms p50/p95/max': summary_text(self._latency_ms.summary()),
-            **_stages(thread), 'rl_ms': 'n/a', 'rl_used_ratio': 'n/a', 'deadline_misses': 'n/a',
+            **_stages(thread), **planner.engine.health(),
             'callback_ms p50/p99/max': _callback_text(inputs),
-            'invalid_count': planner.invalid_plans, 'input_errors': thread.input_errors,
+            'invalid_count': planner.invalid_plans, 'passed_over': planner.passed_over,
+            'input_errors': thread.input_errors,
             'skipped_anchors': self._assembler.skipped_anchors,
             'resets': self._assembler.resets,
             'incompatible_qos': ', '.join(inputs.incompatible_qos) or 'none',
@@ -250,16 +257,36 @@ def build_engine(values: dict[str, Any]) -> Engine:
     """
     Make the engine that the parameters ask for.
 
-    :raises ValueError, OSError, RuntimeError: when checkpoint, policy or device are not usable
+    :raises ValueError, OSError, RuntimeError: when checkpoint, policy, refinement or device are
+        not usable
     """
     if not values['checkpoint'] and not values['policy']:
         return KinematicEngine()
     # PyTorch takes seconds to import, which a planner without a network need not pay.
-    from pair_drive_ros.models.architectures import checkpoint_file
+    from pair_drive_ros.models.architectures import branch_file, checkpoint_file
     from pair_drive_ros.planning.torch_engine import TorchEngine
     checkpoint = checkpoint_file(values['checkpoint']) if values['checkpoint'] else None
-    return TorchEngine(checkpoint, values['device'], values['num_threads'] or None,
-                       values['policy'])
+    imitation = TorchEngine(checkpoint, values['device'], values['num_threads'] or None,
+                            values['policy'])
+    if not values['refinement.refiner']:
+        return imitation
+    from pair_drive_ros.models.refinement_branch import load_branch
+    from pair_drive_ros.planning.pair_engine import PairEngine
+    branch, refiner, selector = load_branch(branch_file(values['refinement.refiner']),
+                                            branch_file(values['refinement.selector']))
+    return PairEngine(imitation, branch, refiner.model_hash, selector.model_hash,
+                      values['refinement.deadline_ms'], values['refinement.enabled'])
+
+
+def _warm_engine(values: dict[str, Any]) -> Engine:
+    """Make the engine that the parameters ask for, ready for its first input."""
+    engine = build_engine(values)
+    try:
+        engine.warm_up()
+    except Exception:
+        engine.close()
+        raise
+    return engine
 
 
 def _sensors_read(engine: Engine, values: dict[str, Any]) -> list[str]:

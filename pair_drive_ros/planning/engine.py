@@ -15,12 +15,26 @@
 """What turns a synchronised input into a trajectory, behind one interface."""
 
 import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from pair_drive_ros.core.frames import PlannerInput
 from pair_drive_ros.core.geometry import constant_turn_rate_motion
 from pair_drive_ros.core.timing import StageTimer
 from pair_drive_ros.core.trajectory import PLAN_POSES, PLAN_STEP_S, Trajectory
+
+REFINEMENT_VALUES = ('refinement', 'refiner_hash', 'selector_hash', 'rl_ms p50/p95/max',
+                     'rl_used_ratio', 'deadline_misses', 'refinement_failures')
+"""What :meth:`Engine.health` tells of the RL branch."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One trajectory on offer; ``score`` is what it was ranked by, None where nothing ranks."""
+
+    trajectory: Trajectory
+    score: float | None = None
 
 
 class Engine(abc.ABC):
@@ -45,16 +59,25 @@ class Engine(abc.ABC):
         """Pay every first-call cost before the first real input."""
 
     @abc.abstractmethod
-    def plan(self, frame: PlannerInput, timer: StageTimer) -> Trajectory:
+    def plan(self, frame: PlannerInput, timer: StageTimer) -> dict[str, Candidate]:
         """
         Plan 8 poses at 0.5 s in ``base_link`` at ``frame.stamp_ns``.
 
-        :param timer: takes the engine's own stages, such as 'features' and 'network'
+        :param timer: takes the engine's own stages: 'il', and such as 'features' and 'network'
+        :return: one or more candidates by name, from the best to the last resort
         """
 
     @abc.abstractmethod
     def degraded_reason(self, frame: PlannerInput) -> str | None:
-        """Say why the plan on this input is less than the engine can do; None when it is not."""
+        """Say why the plan just made on this input is less than the engine can do, or None."""
+
+    def health(self) -> Mapping[str, object]:
+        """Values of ``REFINEMENT_VALUES`` for the diagnostics; 'n/a' without an RL branch."""
+        return dict.fromkeys(REFINEMENT_VALUES, 'n/a')
+
+    def switch_refinement(self, enabled: bool) -> bool:
+        """Switch the RL branch on or off from the next input on; False where there is none."""
+        return False
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -79,12 +102,13 @@ class KinematicEngine(Engine):
     def warm_up(self) -> None:
         """Do nothing: there is nothing to warm."""
 
-    def plan(self, frame: PlannerInput, timer: StageTimer) -> Trajectory:
-        """Continue the present motion for 4 s."""
-        speed = max(0.0, float(frame.ego.velocity[0]))
-        poses = constant_turn_rate_motion(speed, frame.ego.yaw_rate if speed > 0.0 else 0.0,
-                                          PLAN_STEP_S * np.arange(1, PLAN_POSES + 1))
-        return Trajectory(frame.stamp_ns, poses)
+    def plan(self, frame: PlannerInput, timer: StageTimer) -> dict[str, Candidate]:
+        """Continue the present motion for 4 s; stage ``il``."""
+        with timer.stage('il'):
+            speed = max(0.0, float(frame.ego.velocity[0]))
+            poses = constant_turn_rate_motion(speed, frame.ego.yaw_rate if speed > 0.0 else 0.0,
+                                              PLAN_STEP_S * np.arange(1, PLAN_POSES + 1))
+            return {self.name: Candidate(Trajectory(frame.stamp_ns, poses))}
 
     def degraded_reason(self, frame: PlannerInput) -> str:
         """Give the reason, which is always the same."""

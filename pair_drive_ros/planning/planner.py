@@ -24,7 +24,7 @@ from pair_drive_ros.core.frames import EgoState, PlannerInput
 from pair_drive_ros.core.timing import StageTimer
 from pair_drive_ros.core.trajectory import Trajectory
 from pair_drive_ros.planning.checks import find_violations, TrajectoryLimits
-from pair_drive_ros.planning.engine import Engine
+from pair_drive_ros.planning.engine import Candidate, Engine
 from pair_drive_ros.planning.fallback import (
     FallbackLimits,
     FallbackMachine,
@@ -39,14 +39,14 @@ class Plan:
     One decision of the planner.
 
     ``trajectory`` is what the car should follow, or None when nothing may go out; ``ego`` is the
-    ego state at its stamp. ``candidates`` are all trajectories it was chosen from, by branch;
-    ``winner`` names the branch, or 'hold' and 'stop'. ``milliseconds`` are the stages of this
-    cycle.
+    ego state at its stamp. ``candidates`` are all it was chosen from, from the best to the last
+    resort; ``winner`` names the one that was chosen, or 'hold' and 'stop'. ``milliseconds`` are
+    the stages of this cycle.
     """
 
     trajectory: Trajectory | None
     ego: EgoState | None
-    candidates: Mapping[str, Trajectory]
+    candidates: Mapping[str, Candidate]
     winner: str
     milliseconds: Mapping[str, float]
     state: PlannerState
@@ -60,6 +60,9 @@ class Planner:
     Both may be called from different threads. ``plan`` belongs to one thread; a call of ``watch``
     never waits for the engine.
 
+    ``invalid_plans`` counts the inputs for which no candidate was drivable, ``passed_over`` the
+    candidates that were not drivable while a later one was.
+
     :param on_change: called with each :class:`StateChange`, from whichever thread caused it
     """
 
@@ -67,7 +70,7 @@ class Planner:
                  on_change: Callable[[StateChange], None],
                  clock_s: Callable[[], float] = time.monotonic):
         self.engine = engine
-        self.invalid_plans = 0
+        self.invalid_plans = self.passed_over = 0
         self._limits = limits
         self._machine = FallbackMachine(fallback)
         self._on_change = on_change
@@ -95,7 +98,8 @@ class Planner:
         """
         Plan on one input.
 
-        An engine that raises is reported, never propagated: the fallback takes over.
+        The engine's best candidate that the car could drive is chosen. Where there is none, or the
+        engine raises, that is reported, never propagated: the fallback takes over.
 
         :param age_s: age of the input's stamp when the call is made, seconds
         """
@@ -103,18 +107,19 @@ class Planner:
         epoch = self._epoch
         timer = StageTimer()
         try:
-            with timer.stage('il'):
-                trajectory = self.engine.plan(frame, timer)
+            with timer.stage('plan'):
+                candidates = self.engine.plan(frame, timer)
         except Exception as error:  # noqa: B902 - whatever breaks in a branch, the car goes on
             self.note_failure()
             return self._nothing(f'{self.engine.name} failed: {error}', timer, {})
         with timer.stage('checks'):
-            violations = find_violations(trajectory, frame.ego, self._limits)
-        candidates = {self.engine.name: trajectory}
-        if violations:
+            winner, refused = self._first_drivable(candidates, frame.ego)
+        if winner is None:
             self.invalid_plans += 1
             self.note_failure()
-            return self._nothing(f'{self.engine.name}: {violations[0]}', timer, candidates)
+            return self._nothing(refused[0], timer, candidates)
+        self.passed_over += len(refused)
+        trajectory = candidates[winner].trajectory
         degraded_reason = self.engine.degraded_reason(frame)
         with self._transition():
             if epoch != self._epoch:
@@ -125,8 +130,8 @@ class Planner:
                 self._last_ego = frame.ego
         if not may_go_out:
             return self._nothing('stopping until plans are steady again', timer, candidates)
-        return Plan(trajectory, frame.ego, candidates, self.engine.name, timer.milliseconds,
-                    self.state, self.reason)
+        return Plan(trajectory, frame.ego, candidates, winner, timer.milliseconds, self.state,
+                    self.reason)
 
     def watch(self, reason: str) -> Plan:
         """
@@ -159,8 +164,19 @@ class Planner:
             self._epoch += 1
             self._machine.reset(reason, self._clock_s())
 
+    def _first_drivable(self, candidates: Mapping[str, Candidate],
+                        ego: EgoState) -> tuple[str | None, list[str]]:
+        """Return the name of the first that passes the checks, and why those before it did not."""
+        refused = []
+        for name, candidate in candidates.items():
+            violations = find_violations(candidate.trajectory, ego, self._limits)
+            if not violations:
+                return name, refused
+            refused.append(f'{name}: {violations[0]}')
+        return None, refused
+
     def _nothing(self, reason: str, timer: StageTimer,
-                 candidates: Mapping[str, Trajectory]) -> Plan:
+                 candidates: Mapping[str, Candidate]) -> Plan:
         return Plan(None, None, candidates, '', timer.milliseconds, self.state, reason)
 
     @contextmanager

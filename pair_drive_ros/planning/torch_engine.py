@@ -26,8 +26,8 @@ from pair_drive_ros.models.features import (
     transfuser_features,
     VALIDITY_FEATURE,
 )
-from pair_drive_ros.models.policy import ImitationPolicy
-from pair_drive_ros.planning.engine import Engine
+from pair_drive_ros.models.policy import FeatureSpec, ImitationPolicy
+from pair_drive_ros.planning.engine import Candidate, Engine
 import torch
 
 
@@ -66,6 +66,7 @@ class TorchEngine(Engine):
             self.model_hash, self.trained_on = card.model_hash, card.training.data
         self._policy = network.to(self._device)
         self.name = network.architecture
+        self.feature_spec: FeatureSpec = network.feature_spec
         self.sensors = sensors_of(network.feature_spec)
         self.needs_every_sensor = VALIDITY_FEATURE not in network.feature_spec
 
@@ -75,32 +76,37 @@ class TorchEngine(Engine):
 
         :raises TorchEngineError: when the policy cannot plan on what its specification says
         """
-        zeros = {name: torch.zeros(1, *spec.shape, dtype=spec.dtype)
-                 for name, spec in self._policy.feature_spec.items()}
         try:
-            self._run(zeros)
+            self._run(zero_features(self.feature_spec))
         except Exception as error:  # noqa: B902 - a policy of the user's may raise anything
             raise TorchEngineError(
                 f'{self.name}: cannot plan on features as its feature_spec describes them '
                 f'({type(error).__name__}: {error})') from error
 
-    def plan(self, frame: PlannerInput, timer: StageTimer) -> Trajectory:
+    def plan(self, frame: PlannerInput, timer: StageTimer) -> dict[str, Candidate]:
         """
-        Build the policy's features and run it; stages ``features`` and ``network``.
+        Offer the policy's plan; stages ``il`` and, within it, ``features`` and ``network``.
 
         :raises FeatureError: when the frame lacks a sensor that the policy needs
         :raises TorchEngineError: when the network's output is no plan
         :raises TrajectoryError: when the network's output is not finite
         """
-        with timer.stage('features'):
-            features = transfuser_features(frame, self._policy.feature_spec)
-        with timer.stage('network'):
-            poses = self._run(features)
-        return Trajectory(frame.stamp_ns, poses[0].numpy())
+        return {self.name: Candidate(self.imitate(frame, self.features(frame, timer), timer))}
+
+    def features(self, frame: PlannerInput, timer: StageTimer) -> dict[str, torch.Tensor]:
+        """Build what the policy reads, the first half of :meth:`plan`."""
+        with timer.stage('il'), timer.stage('features'):
+            return transfuser_features(frame, self.feature_spec)
+
+    def imitate(self, frame: PlannerInput, features: dict[str, torch.Tensor],
+                timer: StageTimer) -> Trajectory:
+        """Run the policy on the features of the frame, the second half of :meth:`plan`."""
+        with timer.stage('il'), timer.stage('network'):
+            return Trajectory(frame.stamp_ns, self._run(features)[0].numpy())
 
     def degraded_reason(self, frame: PlannerInput) -> str | None:
         """Name the sensors that the policy looks at and that the frame lacks."""
-        missing = missing_sensors(frame, self._policy.feature_spec)
+        missing = missing_sensors(frame, self.feature_spec)
         return f'plans without {", ".join(missing)}' if missing else None
 
     def close(self) -> None:
@@ -116,6 +122,12 @@ class TorchEngine(Engine):
             raise TorchEngineError(f'{self.name}: expected a plan [1, {PLAN_POSES}, 3], got '
                                    f'{list(poses.shape)}')
         return poses
+
+
+def zero_features(spec: FeatureSpec) -> dict[str, torch.Tensor]:
+    """Make features of the right shapes, with a batch axis of 1, to warm a network up."""
+    return {name: torch.zeros(1, *feature.shape, dtype=feature.dtype)
+            for name, feature in spec.items()}
 
 
 def _without_weights(policy: str) -> ImitationPolicy:

@@ -34,7 +34,8 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 PERIOD_S = 0.05
 JPEG = array.array('B', cv2.imencode('.jpg', np.full((36, 64, 3), 90, np.uint8))[1].tobytes())
-DEFAULTS = {'cameras': ['front'], 'autostart': True, 'checkpoint': ''}
+DEFAULTS = {'cameras': ['front'], 'autostart': True, 'checkpoint': '',
+            'refinement.refiner': '', 'refinement.selector': ''}
 
 
 class Rig:

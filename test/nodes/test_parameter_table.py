@@ -59,3 +59,26 @@ def test_names_are_unique_and_the_defaults_are_allowed():
     ('cameras', [], "anchor: 'camera_front' is none of the sensors lidar")])
 def test_problems_are_named(name, value, text):
     assert any(text in problem for problem in problems({**defaults(), name: value}))
+
+
+@pytest.mark.parametrize(('changes', 'text'), [
+    ({'refinement.refiner': 'refiner'}, 'refinement.selector: is empty but refinement.refiner is '
+                                        'not; name both, or neither'),
+    ({'refinement.selector': 'selector'}, 'refinement.refiner: is empty but refinement.selector'),
+    ({'checkpoint': ''}, 'without a checkpoint or a policy there is no plan to refine'),
+    ({'refinement.deadline_ms': 0.0}, 'refinement.deadline_ms: 0.0 lies outside 1 to 1000 ms'),
+    ({'refinement.deadline_ms': 250.0}, 'must lie below output.timeout_ms'),
+    ({'checkpoint': '', 'policy': 'mine:Policy'}, None),
+    ({}, None)])
+def test_problems_of_the_refinement_are_named(changes, text):
+    both = {'refinement.refiner': 'refiner', 'refinement.selector': 'selector'}
+    neither = dict.fromkeys(both, '')
+    named = neither if set(changes) & set(both) else both
+    found = problems({**defaults(), **named, **changes})
+    assert found == [] if text is None else any(text in problem for problem in found)
+
+
+def test_without_refinement_its_deadline_is_nobodys_concern():
+    neither = {'refinement.refiner': '', 'refinement.selector': ''}
+    assert problems({**defaults(), **neither, 'checkpoint': '',
+                     'refinement.deadline_ms': 900.0}) == []

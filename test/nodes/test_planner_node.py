@@ -73,10 +73,11 @@ def test_diagnostics_have_the_documented_keys(make_rig):
     keys = set(rig.statuses[-1])
     assert {'state', 'reason', 'since_s', 'engine', 'trained_on', 'model_hash', 'device',
             'anchor', 'plan_rate_hz',
-            'e2e_latency_ms p50/p95/max', 'il_ms p50/p95/max', 'rl_ms', 'rl_used_ratio',
-            'deadline_misses', 'input_age_ms.camera_front', 'input_age_ms.odometry',
-            'sync_dt_ms.camera_front', 'dropped.lidar', 'received.odometry', 'incompatible_qos',
-            'invalid_count'} <= keys
+            'e2e_latency_ms p50/p95/max', 'il_ms p50/p95/max', 'rl_ms p50/p95/max',
+            'rl_used_ratio', 'deadline_misses', 'refinement_failures', 'refinement',
+            'refiner_hash', 'selector_hash', 'passed_over', 'input_age_ms.camera_front',
+            'input_age_ms.odometry', 'sync_dt_ms.camera_front', 'dropped.lidar',
+            'received.odometry', 'incompatible_qos', 'invalid_count'} <= keys
 
 
 def test_the_plan_may_be_published_in_base_link(make_rig):

@@ -21,20 +21,21 @@ from pair_drive_ros.core.frames import CameraImage, DrivingCommand, EgoState, Pl
 from pair_drive_ros.core.geometry import constant_turn_rate_motion
 from pair_drive_ros.core.trajectory import Trajectory
 from pair_drive_ros.planning.checks import TrajectoryLimits
-from pair_drive_ros.planning.engine import Engine, KinematicEngine
+from pair_drive_ros.planning.engine import Candidate, Engine, KinematicEngine, REFINEMENT_VALUES
 from pair_drive_ros.planning.fallback import FallbackLimits, PlannerState
 from pair_drive_ros.planning.planner import Planner
 import pytest
 
 
 class ScriptedEngine(Engine):
-    """Answers each input with what the test put in, or raises it."""
+    """Answers each input with what the test put in, preferred ones first, or raises it."""
 
     name, model_hash, trained_on, device = 'scripted', 'none', 'none', 'cpu'
     sensors, needs_every_sensor = None, True
 
     def __init__(self):
         self.answer = constant_turn_rate_motion(8.0, 0.0, 0.5 * np.arange(1, 9))
+        self.preferred = {}
         self.entered, self.proceed = threading.Event(), threading.Event()
         self.proceed.set()
 
@@ -46,7 +47,8 @@ class ScriptedEngine(Engine):
         self.proceed.wait(5.0)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Trajectory(frame.stamp_ns, self.answer)
+        return {name: Candidate(Trajectory(frame.stamp_ns, poses))
+                for name, poses in {**self.preferred, 'scripted': self.answer}.items()}
 
     def degraded_reason(self, frame):
         return 'in the dark' if frame.lidar is None and frame.cameras else None
@@ -82,8 +84,8 @@ def test_a_good_plan_goes_out_with_its_story(bench):
     plan = bench.plan(stamp_ns=42)
     assert plan.trajectory.stamp_ns == plan.ego.stamp_ns == 42
     assert (plan.winner, plan.state, plan.reason) == ('scripted', PlannerState.NORMAL, '')
-    assert plan.candidates == {'scripted': plan.trajectory}
-    assert {'il', 'checks'} <= set(plan.milliseconds)
+    assert plan.candidates == {'scripted': Candidate(plan.trajectory)}
+    assert {'plan', 'checks'} <= set(plan.milliseconds)
 
 
 def test_the_engine_says_of_each_input_whether_its_plan_is_degraded(bench):
@@ -119,6 +121,41 @@ def test_a_plan_that_breaks_a_limit_is_counted_and_kept_in(bench):
     assert bench.planner.invalid_plans == 1
     assert plan.reason.startswith('scripted: speed 160.00 m/s')
     assert 'scripted' in plan.candidates
+
+
+def test_the_best_candidate_is_chosen(bench):
+    bench.engine.preferred = {'refined_1': 0.9 * bench.engine.answer,
+                              'refined_2': 0.95 * bench.engine.answer}
+    plan = bench.plan()
+    assert plan.winner == 'refined_1'
+    assert plan.trajectory is plan.candidates['refined_1'].trajectory
+    assert list(plan.candidates) == ['refined_1', 'refined_2', 'scripted']
+    bench.now_s = 0.3
+    held = bench.planner.watch('late')
+    assert held.trajectory is plan.trajectory and held.winner == 'hold'
+
+
+def test_a_candidate_that_breaks_a_limit_is_passed_over_for_the_next(bench):
+    bench.engine.preferred = {'refined_1': 20.0 * bench.engine.answer,
+                              'refined_2': 30.0 * bench.engine.answer}
+    plan = bench.plan()
+    assert (plan.winner, plan.state) == ('scripted', PlannerState.NORMAL)
+    assert (bench.planner.passed_over, bench.planner.invalid_plans) == (2, 0)
+
+
+def test_when_no_candidate_is_drivable_the_input_counts_once_with_the_bests_reason(bench):
+    bench.engine.preferred = {'refined_1': 20.0 * bench.engine.answer}
+    bench.engine.answer = 30.0 * bench.engine.answer
+    plan = bench.plan()
+    assert plan.trajectory is None
+    assert plan.reason.startswith('refined_1: speed 160.00 m/s')
+    assert (bench.planner.passed_over, bench.planner.invalid_plans) == (0, 1)
+
+
+def test_an_engine_of_one_branch_has_no_refinement_to_tell_of_or_to_switch():
+    engine = KinematicEngine()
+    assert engine.health() == dict.fromkeys(REFINEMENT_VALUES, 'n/a')
+    assert not engine.switch_refinement(True)
 
 
 def test_a_plan_that_is_not_finite_is_an_engine_failure(bench):

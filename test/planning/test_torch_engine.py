@@ -75,6 +75,13 @@ class Demanding(Coasting):
         self.keep = config.keep
 
 
+def only(candidates):
+    """Return the trajectory of the only candidate."""
+    (name, candidate), = candidates.items()
+    assert candidate.score is None
+    return candidate.trajectory
+
+
 @pytest.fixture
 def network():
     return tiny_transfuser()
@@ -91,13 +98,15 @@ def test_the_plan_is_the_networks_and_carries_the_frames_stamp(checkpoint, netwo
     engine = TorchEngine(checkpoint)
     engine.warm_up()
     timer = StageTimer()
-    trajectory = engine.plan(noise_frame(), timer)
+    candidates = engine.plan(noise_frame(), timer)
+    trajectory = only(candidates)
+    assert list(candidates) == ['transfuser']
     with torch.inference_mode():
         expected = network.plan(transfuser_features(noise_frame(), network.feature_spec))[0]
     np.testing.assert_allclose(trajectory.poses, expected.numpy(), atol=1e-5)
     assert trajectory.stamp_ns == 7
     assert trajectory.step_s == 0.5
-    assert list(timer.milliseconds) == ['features', 'network']
+    assert list(timer.milliseconds) == ['features', 'il', 'network']
     engine.close()
 
 
@@ -120,7 +129,7 @@ def test_a_users_policy_runs_on_the_sensors_it_asks_for(tmp_path):
     engine = TorchEngine(path, policy=COASTING)
     engine.warm_up()
     blind = noise_frame(cameras=(), lidar=False)
-    trajectory = engine.plan(blind, StageTimer())
+    trajectory = only(engine.plan(blind, StageTimer()))
     np.testing.assert_allclose(trajectory.poses[:, 0], 2.5 * trajectory.times_s)
     assert engine.sensors == ()
     assert engine.degraded_reason(blind) is None
@@ -129,7 +138,7 @@ def test_a_users_policy_runs_on_the_sensors_it_asks_for(tmp_path):
 def test_a_policy_without_weights_needs_no_checkpoint():
     engine = TorchEngine(None, policy=COASTING)
     engine.warm_up()
-    trajectory = engine.plan(noise_frame(), StageTimer())
+    trajectory = only(engine.plan(noise_frame(), StageTimer()))
     np.testing.assert_allclose(trajectory.poses[:, 0], 5.0 * trajectory.times_s)
     assert (engine.name, engine.model_hash, engine.trained_on) == (COASTING, 'none', 'none')
 
@@ -140,7 +149,7 @@ def test_a_network_that_knows_its_sensors_plans_without_some_and_says_so(tmp_pat
     engine = TorchEngine(path)
     assert not engine.needs_every_sensor
     front_only = noise_frame(cameras=('front',), lidar=False)
-    assert engine.plan(front_only, StageTimer()).poses.shape == (8, 3)
+    assert only(engine.plan(front_only, StageTimer())).poses.shape == (8, 3)
     assert engine.degraded_reason(front_only) == 'plans without left, right, lidar'
     assert engine.degraded_reason(noise_frame()) is None
 
@@ -220,6 +229,6 @@ def test_the_number_of_threads_is_set(checkpoint):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device here')
 def test_the_gpu_plans_as_the_cpu_does(checkpoint):
-    on_cpu = TorchEngine(checkpoint).plan(noise_frame(), StageTimer())
-    on_gpu = TorchEngine(checkpoint, 'cuda').plan(noise_frame(), StageTimer())
+    on_cpu = only(TorchEngine(checkpoint).plan(noise_frame(), StageTimer()))
+    on_gpu = only(TorchEngine(checkpoint, 'cuda').plan(noise_frame(), StageTimer()))
     np.testing.assert_allclose(on_gpu.poses, on_cpu.poses, atol=1e-2)

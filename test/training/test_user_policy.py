@@ -74,7 +74,8 @@ def test_the_documented_policy_is_trained_evaluated_and_plans(cache, my_policies
         max(row.get('val/navsim_v1', 0.0) for row in rows), abs=1e-3)
     engine = TorchEngine(best, policy=my_policies)
     engine.warm_up()
-    plan = engine.plan(noise_frame(cameras=(), lidar=False), StageTimer())
+    candidate, = engine.plan(noise_frame(cameras=(), lidar=False), StageTimer()).values()
+    plan = candidate.trajectory
     assert plan.poses.shape == (8, 3) and np.isfinite(plan.poses).all()
 
 
