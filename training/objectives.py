@@ -50,6 +50,19 @@ def path_advantage(rewards: torch.Tensor) -> torch.Tensor:
     return _normalised(rewards - rewards.mean(dim=1, keepdim=True))
 
 
+def policy_advantage(rewards: torch.Tensor, log_probs: torch.Tensor) -> torch.Tensor:
+    """
+    Weigh the comparison along the same path by the leaf's chance among the leaves.
+
+    With it the offsets follow the gradient of the policy's expected reward; leaves that are never
+    chosen stay as they are, which keeps the tree wide.
+
+    :param rewards: [B, T, G]; ``log_probs`` of the leaves' paths, likewise
+    """
+    chances = log_probs.detach().log_softmax(dim=-1).exp()
+    return path_advantage(rewards) * chances
+
+
 def best_advantage(rewards: torch.Tensor) -> torch.Tensor:
     """
     Credit each tree's best leaf with what it is better than the best leaves of the other trees.

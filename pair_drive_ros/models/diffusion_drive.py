@@ -28,6 +28,7 @@ from pair_drive_ros.models.diffusion_head import DiffusionHead
 from pair_drive_ros.models.losses import auxiliary_terms, AuxiliaryWeights
 from pair_drive_ros.models.modes import Modes
 from pair_drive_ros.models.perception import TransfuserPerception
+from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.models.transfuser_config import TransfuserConfig, TransfuserError
 import torch
 from torch import nn
@@ -77,7 +78,7 @@ class DiffusionDriveConfig(TransfuserConfig):
                                   f'{self.mode_agreement}')
 
 
-class DiffusionDrive(TransfuserPerception):
+class DiffusionDrive(TransfuserPerception, ImitationPolicy):
     """
     The imitation policy DiffusionDrive.
 
@@ -116,7 +117,7 @@ class DiffusionDrive(TransfuserPerception):
         :raises FeatureError: when the features do not match ``feature_spec``
         :raises DiffusionHeadError: when the anchors were never set
         """
-        bev_map, bev_feature, queries = self._conditions(features)
+        bev_map, bev_feature, queries = self.conditions(features)
         modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
         plan = self._plan(modes, queries, bev_map)
         return {'trajectory': plan, 'modes': modes.poses, 'mode_logits': modes.logits,
@@ -131,7 +132,7 @@ class DiffusionDrive(TransfuserPerception):
         :raises FeatureError: when the features do not match ``feature_spec``
         :raises DiffusionHeadError: when the anchors were never set
         """
-        bev_map, bev_feature, queries = self._conditions(features)
+        bev_map, bev_feature, queries = self.conditions(features)
         modes = self.trajectory_head.sample(queries[:, :1], queries[:, 1:], bev_feature)
         return self._plan(modes, queries, bev_map)
 
@@ -147,29 +148,20 @@ class DiffusionDrive(TransfuserPerception):
 
         :raises DiffusionHeadError: when the anchors were never set
         """
-        bev_map, bev_feature, queries = self._conditions(features)
+        bev_map, bev_feature, queries = self.conditions(features)
         losses = self.trajectory_head.losses(
             queries[:, :1], queries[:, 1:], bev_feature, targets['trajectory'])
         terms = {'modes': self.config.mode_weight * losses.modes,
                  'trajectory': TRAJECTORY_WEIGHT * losses.trajectory}
         if self.config.plan_refinement:
-            refined = self._refined(losses.nearest, queries, bev_map)
+            refined = self.refined(losses.nearest, queries, bev_map)
             terms['refined'] = TRAJECTORY_WEIGHT * functional.l1_loss(refined,
                                                                       targets['trajectory'])
         return {**terms, **auxiliary_terms(self.auxiliary(bev_map, queries[:, 1:]), targets,
                                            AUXILIARY_WEIGHTS, self.config.lidar)}
 
-    def _plan(self, modes: Modes, queries: torch.Tensor, bev_map: torch.Tensor) -> torch.Tensor:
-        return self._refined(modes.agreed(self.config.mode_agreement), queries, bev_map)
-
-    def _refined(self, plan: torch.Tensor, queries: torch.Tensor,
-                 bev_map: torch.Tensor) -> torch.Tensor:
-        if not self.config.plan_refinement:
-            return plan
-        return self.plan_refinement(plan, queries[:, 0], bev_map)
-
-    def _conditions(self, features: Mapping[str, torch.Tensor]
-                    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def conditions(self, features: Mapping[str, torch.Tensor]
+                   ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """
         Return what the heads look at.
 
@@ -183,3 +175,13 @@ class DiffusionDrive(TransfuserPerception):
             mode='bilinear', align_corners=False)
         joined = torch.cat([context, bev_map], dim=1)
         return bev_map, self.bev_proj(joined.movedim(1, -1)).movedim(-1, 1), percept.queries
+
+    def refined(self, plan: torch.Tensor, queries: torch.Tensor,
+                bev_map: torch.Tensor) -> torch.Tensor:
+        """Refine a plan [B, 8, 3] where the configuration asks for it, see ``plan_refinement``."""
+        if not self.config.plan_refinement:
+            return plan
+        return self.plan_refinement(plan, queries[:, 0], bev_map)
+
+    def _plan(self, modes: Modes, queries: torch.Tensor, bev_map: torch.Tensor) -> torch.Tensor:
+        return self.refined(modes.agreed(self.config.mode_agreement), queries, bev_map)

@@ -32,6 +32,7 @@ from pair_drive_ros.models.features import LIDAR_RANGE_M
 from pair_drive_ros.models.modes import Modes, pick
 import torch
 from torch import nn
+from torch.distributions import Normal
 from torch.nn import functional
 
 MODES = 20
@@ -45,6 +46,9 @@ _MAX_PERIOD = 10000.0
 _PRIOR_PROBABILITY = 0.01
 _FOCAL_GAMMA = 2.0
 _FOCAL_ALPHA = 0.25
+# DiffusionDriveV2's unit of x and y, and the std of its log-probability in it.
+_EXPLORED_M = (50.0, 20.0)
+_LOG_PROB_STD = 0.1
 
 
 class DiffusionHeadError(ValueError):
@@ -60,6 +64,15 @@ class DiffusionLosses(NamedTuple):
     """L1 of the poses of the anchor that is nearest to the human, summed; a scalar."""
     nearest: torch.Tensor
     """These poses of the last layer, [B, 8, 3]."""
+
+
+class Explored(NamedTuple):
+    """K plans that were drawn in each of B scenes, and how likely each draw was."""
+
+    poses: torch.Tensor
+    """[B, K, 8, 3]: x m, y m, heading rad; without a gradient."""
+    log_prob: torch.Tensor
+    """[B, K, S]: of each denoising step's points, given those before it."""
 
 
 class StepEmbedding(nn.Module):
@@ -299,7 +312,7 @@ class DiffusionHead(nn.Module):
         :return: the plans of each layer; gradients do not flow from one layer to the one before
         """
         values = self.diff_decoder.values(bev_feature)
-        return self._denoise(ego_query, agent_queries, values, points, steps)
+        return self._denoise(ego_query, agent_queries, values, points, steps, self.plan_anchor)
 
     def sample(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
                bev_feature: torch.Tensor) -> Modes:
@@ -317,9 +330,50 @@ class DiffusionHead(nn.Module):
         for step in DENOISING_STEPS:
             modes = self._denoise(ego_query, agent_queries, values,
                                   denormalise(noisy.clamp(-1.0, 1.0)),
-                                  torch.tensor([step], device=noisy.device))[-1]
+                                  torch.tensor([step], device=noisy.device),
+                                  self.plan_anchor)[-1]
             noisy = self.scheduler.step(normalise(modes.poses[..., :2]), step, noisy)
         return modes
+
+    def explore(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
+                bev_feature: torch.Tensor, modes: torch.Tensor, std: float) -> Explored:
+        """
+        Denoise some modes with noise after each step, as DiffusionDriveV2 explores.
+
+        The noise is multiplicative and shared by a plan's points: x and y in m are each scaled by
+        1 + std * n, n standard normal. The log-probability takes the points for independent
+        Gaussians around what the step would have given, with 0.1 of 50 m and of 20 m. The public
+        scheduler's own noise (eta 1) would be below 0.01 here, beneath every floor, and is left
+        out: without noise the plans are those of :meth:`sample`.
+
+        :param modes: which anchors are denoised, int64 [B, K]; one may be named several times
+        :raises DiffusionHeadError: when the anchors were never set
+        """
+        values = self.diff_decoder.values(bev_feature)
+        noisy = self.scheduler.add_noise(
+            self._normalised_anchors()[0][modes], self.start_noise[0][modes],
+            torch.tensor([START_STEP], device=modes.device))
+        extent = noisy.new_tensor(_EXPLORED_M)
+        log_prob = []
+        for step in DENOISING_STEPS:
+            found = self._denoise(ego_query, agent_queries, values,
+                                  denormalise(noisy.clamp(-1.0, 1.0)),
+                                  torch.tensor([step], device=noisy.device),
+                                  self.plan_anchor[modes])[-1]
+            mean = found.poses[..., :2].float()
+            if step:
+                mean = denormalise(self.scheduler.step(normalise(mean), step, noisy))
+            scale = 1.0 + std * torch.randn(*modes.shape, 1, 2, device=modes.device)
+            points = (mean * scale).detach()
+            density = Normal(mean / extent, _LOG_PROB_STD, validate_args=False)
+            log_prob.append(density.log_prob(points / extent).sum(dim=(-2, -1)))
+            noisy = normalise(points)
+        # Scaling x and y turns whatever does not lie along one of them.
+        heading = found.poses[..., 2].detach().float()
+        direction = scale * torch.stack([heading.cos(), heading.sin()], dim=-1)
+        turned = torch.atan2(direction[..., 1], direction[..., 0])
+        return Explored(torch.cat([points, turned[..., None]], dim=-1),
+                        torch.stack(log_prob, dim=-1))
 
     def losses(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
                bev_feature: torch.Tensor, trajectory: torch.Tensor) -> DiffusionLosses:
@@ -351,11 +405,11 @@ class DiffusionHead(nn.Module):
         return normalise(self.plan_anchor)[None]
 
     def _denoise(self, ego_query: torch.Tensor, agent_queries: torch.Tensor,
-                 values: list[torch.Tensor], points: torch.Tensor,
-                 steps: torch.Tensor) -> list[Modes]:
+                 values: list[torch.Tensor], points: torch.Tensor, steps: torch.Tensor,
+                 anchors: torch.Tensor) -> list[Modes]:
         modes = self.plan_anchor_encoder(self.point_embedding(points).flatten(-2))
         time = self.time_mlp(steps)[:, None]
-        origins = self.plan_anchor.expand_as(points) if self._offsets_from_anchors else points
+        origins = anchors.expand_as(points) if self._offsets_from_anchors else points
         return self.diff_decoder(modes, points, origins, values, agent_queries, ego_query, time)
 
 
