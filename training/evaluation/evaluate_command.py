@@ -15,6 +15,8 @@
 """
 Score a policy, or plans made elsewhere, in the scenes of a cache.
 
+With --refiner and --selector it is the plan that the RL branch makes of theirs.
+
 Writes scores.npz, per_token.jsonl, summary.json and report.html, and prints the means. The exit
 code is 1 when a scene failed: it has no plan, a plan that cannot be scored, or no record in the
 cache. A failed scene counts as 0; the devkit's mean over the others is printed beside it.
@@ -52,8 +54,14 @@ from pair_drive_training.evaluation.policies import (
     Policy,
     policy_names,
 )
+from pair_drive_training.evaluation.refined_policy import (
+    add_branch_arguments,
+    refined,
+    RefinedPolicy,
+)
 from pair_drive_training.evaluation.report import page
 from pair_drive_training.evaluation.summary import (
+    Subject,
     summarise,
     summarise_two_stage,
     Summary,
@@ -109,6 +117,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--without', nargs='+', metavar='SENSOR', default=(),
                         choices=SENSORS,
                         help=f'sensors to take away from the policy: {", ".join(SENSORS)}')
+    parser.add_argument('--blind', action='store_true',
+                        help='let networks see nothing but the ego status, though they are told '
+                             'that all sensors are there: a control')
+    add_branch_arguments(parser)
     parser.add_argument('--protocol', required=True, choices=[p.value for p in Protocol],
                         help='whose score: PDMS of devkit v1.1, or EPDMS of devkit v2.2')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
@@ -130,6 +142,8 @@ def run(options: argparse.Namespace) -> int:
     if options.plans and (options.without or options.architecture):
         raise EvaluationError('--without and --architecture are about a policy: leave them out '
                               'with --plans')
+    if options.plans and options.blind and not options.refiner:
+        raise EvaluationError('--blind is about networks: leave it out with --plans alone')
     cache = Cache.open(options.cache)
     _check_writable(options.out)
     outcome = (_two_stage(options, cache) if options.two_stage
@@ -174,8 +188,8 @@ def _one_stage(options: argparse.Namespace, cache: Cache, protocol: Protocol) ->
     previous = previous_tokens(heads[token] for token in plans.by_token)
     scores = score_scenes(heads, plans.by_token, previous, scenes, protocol,
                           {**absent, **plans.failures})
-    return Outcome(scores, summarise(scores, _source(options), plans.unknown,
-                                     _without(options)), plans.by_token, scenes)
+    return Outcome(scores, summarise(scores, _subject(options), plans.unknown), plans.by_token,
+                   scenes)
 
 
 def _two_stage(options: argparse.Namespace, cache: Cache) -> Outcome:
@@ -197,8 +211,7 @@ def _two_stage(options: argparse.Namespace, cache: Cache) -> Outcome:
                                np.stack([plans.by_token[token][0] for token in tokens]))
 
     scores, result = evaluate_two_stage(entries, heads, plans.by_token, plans.failures, scenes)
-    summary = summarise_two_stage(scores, result, _source(options), plans.unknown,
-                                  _without(options))
+    summary = summarise_two_stage(scores, result, _subject(options), plans.unknown)
     return Outcome(scores, summary, plans.by_token, scenes, result.weights)
 
 
@@ -217,30 +230,42 @@ def _plans(options: argparse.Namespace, cache: Cache, protocol: Protocol,
            tokens: Sequence[str]) -> Plans:
     if options.policy:
         return Plans(*plan_scenes(_policy(options, cache), cache, protocol, tokens))
-    plans, failures = {}, {}
     with PlansFile(options.plans) as file:
+        unknown = sorted(file.tokens - set(cache.tokens(SCENES)))
+        if options.refiner:
+            policy = refined(_planned_in(file), options, blind=options.blind)
+            return Plans(*plan_scenes(policy, cache, protocol, tokens), unknown)
+        plans, failures = {}, {}
         for token in tokens:
             try:
                 plans[token] = file.plans(token)
             except PlansFileError as error:
                 failures[token] = str(error)
-        return Plans(plans, failures, sorted(file.tokens - set(cache.tokens(SCENES))))
+        return Plans(plans, failures, unknown)
 
 
 def _policy(options: argparse.Namespace, cache: Cache) -> Policy:
-    policy = find_policy(options.policy, options.architecture, options.without)
-    if isinstance(policy, NetworkPolicy):
-        # A cache without this kind is refused here; later it would be a failure in every scene.
-        cache.tokens(policy.kind)
+    limits = {'without': options.without, 'blind': options.blind}
+    inner = find_policy(options.policy, options.architecture, **limits)
+    sees = isinstance(inner, NetworkPolicy) and inner.sensors
+    if options.blind and not sees and not options.refiner:
+        raise EvaluationError(f'{options.policy}: reads no sensor; leave --blind out')
+    policy = refined(inner, options, **limits)
+    # A cache without such a kind is refused here; later it would be a failure in every scene.
+    if isinstance(policy, NetworkPolicy | RefinedPolicy):
+        for kind in policy.kinds:
+            cache.tokens(kind)
     return policy
 
 
-def _source(options: argparse.Namespace) -> str:
-    return options.policy or str(options.plans)
+def _planned_in(file: PlansFile) -> Policy:
+    return lambda _cache, _protocol, tokens: np.stack([file.single(token) for token in tokens])
 
 
-def _without(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(name for name in SENSORS if name in options.without)
+def _subject(options: argparse.Namespace) -> Subject:
+    return Subject(options.policy or str(options.plans),
+                   tuple(name for name in SENSORS if name in options.without),
+                   options.refiner, options.selector, options.blind)
 
 
 def _check_writable(folder: Path) -> None:

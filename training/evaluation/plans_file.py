@@ -74,6 +74,18 @@ class PlansFile:
                                  ) from error
         return checked_plans(values, self.path.name)
 
+    def single(self, token: str) -> np.ndarray:
+        """
+        The plan [8, 3] of a token.
+
+        :raises PlansFileError: when it has several, and as :meth:`plans` does
+        """
+        plans = self.plans(token)
+        if len(plans) > 1:
+            raise PlansFileError(f'{self.path.name}: has {len(plans)} plans for this token, where '
+                                 'one is refined; leave one')
+        return plans[0]
+
 
 def checked_plans(values: object, source: str) -> np.ndarray:
     """

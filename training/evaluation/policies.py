@@ -22,22 +22,17 @@ import numpy as np
 from pair_drive_ros.core.trajectory import PLAN_POSES, PLAN_STEP_S
 from pair_drive_ros.models import architectures
 from pair_drive_ros.models.checkpoint import WEIGHTS_SUFFIX
-from pair_drive_ros.models.features import sensors_of, VALIDITY_FEATURE
 from pair_drive_ros.models.policy import ImitationPolicy
 from pair_drive_ros.scoring.protocol import Protocol
 from pair_drive_training.data.cache import Cache
 from pair_drive_training.data.records import reference_plan
-from pair_drive_training.data.transfuser_scene import as_features, features_kind, read_features
 from pair_drive_training.evaluation.batches import work_in_batches
+from pair_drive_training.evaluation.feature_source import FeatureSource, PolicyError
 from pair_drive_training.evaluation.plans_file import checked_plans
 import torch
 
 # Scenes that a network plans for at a time.
 BATCH = 32
-
-
-class PolicyError(ValueError):
-    """There is no such policy, or it cannot plan in a scene."""
 
 
 class Records(typing.Protocol):
@@ -94,37 +89,24 @@ class NetworkPolicy:
     """
     A network that plans from the features of a cache.
 
-    ``kind`` is the kind of record it reads, ``without`` the sensors that are taken away from it.
+    ``kinds`` are the kinds of record it reads, ``sensors`` what it looks with, ``without`` which
+    of them are taken away from it.
 
-    :raises PolicyError: when the network cannot do without these sensors, or never reads them
-    :raises CacheError: when no cache holds features of the network's sizes
+    :param without, blind: see :class:`FeatureSource`
+    :raises PolicyError, CacheError: when the network cannot be fed so
     """
 
-    def __init__(self, network: ImitationPolicy, without: Sequence[str] = ()):
-        spec = network.feature_spec
-        self.kind = features_kind(spec)
-        self.without = tuple(name for name in sensors_of(spec) if name in without)
+    def __init__(self, network: ImitationPolicy, without: Sequence[str] = (),
+                 blind: bool = False):
         self._network = network
-        unread = [name for name in without if name not in sensors_of(spec)]
-        if unread:
-            raise PolicyError(f'without {", ".join(unread)}: the policy never reads it, but '
-                              f'{", ".join(sensors_of(spec)) or "no sensor"}; leave it out of '
-                              '--without')
-        if without and VALIDITY_FEATURE not in spec:
-            raise PolicyError(f'without {", ".join(without)}: the policy needs every one of its '
-                              f'sensors ({", ".join(sensors_of(spec))}), for nothing tells it '
-                              f'that one is missing (no {VALIDITY_FEATURE}); evaluate one with '
-                              'sensor_validity')
-        if without and self.without == sensors_of(spec):
-            raise PolicyError(f'without {", ".join(without)}: no sensor would be left; the policy '
-                              'needs one at least')
+        self._source = FeatureSource(network.feature_spec, without, blind)
+        self.kinds = (self._source.kind,)
+        self.sensors, self.without = self._source.sensors, self._source.without
 
     @torch.no_grad()
     def __call__(self, cache: Cache, _protocol: Protocol, tokens: Sequence[str]) -> np.ndarray:
         """Plan [N, 8, 3] in the scenes of N tokens."""
-        spec = self._network.feature_spec
-        features = as_features(read_features(cache, tokens, spec), spec, self.without)
-        return self._network.plan(features).numpy()
+        return self._network.plan(self._source.read(cache, tokens)).numpy()
 
 
 def policy_names() -> tuple[str, ...]:
@@ -132,13 +114,15 @@ def policy_names() -> tuple[str, ...]:
     return *POLICIES, *architectures.shipped_checkpoints()
 
 
-def find_policy(name: str, architecture: str = '', without: Sequence[str] = ()) -> Policy:
+def find_policy(name: str, architecture: str = '', without: Sequence[str] = (),
+                blind: bool = False) -> Policy:
     """
     Return a policy by its name, a checkpoint's weights file, or the import path of its class.
 
     :param architecture: import path of the class of a user's checkpoint
     :param without: sensors to take away from the policy, of ``left``, ``front``, ``right`` and
         ``lidar``
+    :param blind: whether a network sees nothing but the status, see :class:`FeatureSource`
     :raises PolicyError: when there is no such policy, or not without these sensors
     :raises ArchitectureError: when a class cannot be imported or is no policy
     :raises CheckpointError: when the checkpoint cannot be loaded
@@ -155,9 +139,9 @@ def find_policy(name: str, architecture: str = '', without: Sequence[str] = ()) 
                               '--without out')
         return POLICIES[name]
     if is_checkpoint:
-        return NetworkPolicy(_trained_policy(name, architecture), without)
+        return NetworkPolicy(_trained_policy(name, architecture), without, blind)
     if ':' in name:
-        return NetworkPolicy(_untrained_policy(name), without)
+        return NetworkPolicy(_untrained_policy(name), without, blind)
     raise PolicyError(f'there is no policy {name!r}; name one of {", ".join(policy_names())}, a '
                       f'checkpoint ending in {WEIGHTS_SUFFIX}, or your own class by its import '
                       'path package.module:Class')

@@ -15,7 +15,7 @@
 """What an evaluation says in the end: means with intervals, counts, and the files with it all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,40 @@ class View:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """
+    What was evaluated.
+
+    ``source`` names policy or plans, ``refiner`` and ``selector`` the RL branch behind it, if
+    any; ``without`` are the sensors that were taken away, ``blind`` says that all were zero.
+    """
+
+    source: str
+    without: tuple[str, ...] = ()
+    refiner: str = ''
+    selector: str = ''
+    blind: bool = False
+
+    def __str__(self) -> str:
+        """Name all of it in one line."""
+        return ''.join((
+            self.source,
+            f' refined by {self.refiner} and {self.selector}' if self.refiner else '',
+            f' without {", ".join(self.without)}' if self.without else '',
+            ', blind' if self.blind else ''))
+
+
+@dataclass(frozen=True)
 class Summary:
     """
     The result of an evaluation; ``views[0]`` holds the headline.
 
-    ``source`` names policy or plans; ``setting`` the stages and the traffic; ``resampled`` what
-    the intervals come from; ``unknown`` are tokens with plans that the cache has no scene of;
-    ``without`` the sensors that were taken away from the policy.
+    ``setting`` names the stages and the traffic; ``resampled`` what the intervals come from;
+    ``unknown`` are tokens with plans that the cache has no scene of.
     """
 
     protocol: Protocol
-    source: str
+    subject: Subject
     setting: str
     asked: int
     failures: Mapping[str, str]
@@ -73,12 +96,6 @@ class Summary:
     plans_per_scene: tuple[int, int]
     resampled: str
     views: tuple[View, ...]
-    without: tuple[str, ...] = ()
-
-    @property
-    def subject(self) -> str:
-        """Name what was evaluated, and the sensors it had to do without."""
-        return self.source + (f' without {", ".join(self.without)}' if self.without else '')
 
     @property
     def total(self) -> tuple[float, float, float]:
@@ -91,7 +108,7 @@ class Summary:
         """Everything as JSON values; what is not defined is null."""
         return {
             'protocol': self.protocol.value, 'title': self.protocol.title,
-            'setting': self.setting, 'source': self.source, 'without': list(self.without),
+            'setting': self.setting, **asdict(self.subject),
             'scenes': {'asked': self.asked, 'scored': self.asked - len(self.failures),
                        'failed': len(self.failures)},
             'plans_per_scene': dict(zip(('least', 'most'), self.plans_per_scene, strict=True)),
@@ -127,13 +144,8 @@ class Summary:
                 f'{len(self.failures)} failed (a failed scene counts as 0)')
 
 
-def summarise(scores: Scores, source: str, unknown: Sequence[str],
-              without: Sequence[str] = ()) -> Summary:
-    """
-    Average a one-stage evaluation; with several plans a scene in three ways.
-
-    :param without: sensors that were taken away from the policy
-    """
+def summarise(scores: Scores, subject: Subject, unknown: Sequence[str]) -> Summary:
+    """Average a one-stage evaluation; with several plans a scene in three ways."""
     columns = COLUMNS[scores.protocol]
     tokens = scores.tokens
     clusters = clusters_of([scores.heads[token].log_name if token in scores.heads else ''
@@ -155,20 +167,18 @@ def summarise(scores: Scores, source: str, unknown: Sequence[str],
         valid = np.reshape(scored, (-1, len(columns)))
         views.append(View(name, columns, mean_intervals(np.concatenate([valid, failed]), clusters),
                           _mean_of_known(valid)))
-    return Summary(scores.protocol, source, 'one stage, logged traffic', len(tokens),
+    return Summary(scores.protocol, subject, 'one stage, logged traffic', len(tokens),
                    scores.failures, tuple(unknown), (least, most),
-                   _resampling(clusters.unit, clusters.count), tuple(views), tuple(without))
+                   _resampling(clusters.unit, clusters.count), tuple(views))
 
 
-def summarise_two_stage(scores: Scores, result: TwoStageScores, source: str,
-                        unknown: Sequence[str], without: Sequence[str] = ()) -> Summary:
+def summarise_two_stage(scores: Scores, result: TwoStageScores, subject: Subject,
+                        unknown: Sequence[str]) -> Summary:
     """
     Average a two-stage evaluation over the entries of its mapping.
 
     The devkit gives no two-stage number when a scene failed, so then there is none over the valid
     ones either.
-
-    :param without: sensors that were taken away from the policy
     """
     clusters = clusters_of([scores.heads[entry.now].log_name for entry in result.entries])
     nothing = np.full(len(OFFICIAL_COLUMNS), np.nan)
@@ -178,10 +188,10 @@ def summarise_two_stage(scores: Scores, result: TwoStageScores, source: str,
         intervals = mean_intervals(stage.mean(axis=0), clusters)
         views.append(View(name, OFFICIAL_COLUMNS, intervals,
                           nothing if scores.failures else intervals[0]))
-    return Summary(scores.protocol, source, 'two stages, reactive traffic', len(scores.tokens),
+    return Summary(scores.protocol, subject, 'two stages, reactive traffic', len(scores.tokens),
                    scores.failures, tuple(unknown), _plans_per_scene(scores),
                    _resampling(clusters.unit if clusters.unit == 'logs' else 'mapping entries',
-                               clusters.count), tuple(views), tuple(without))
+                               clusters.count), tuple(views))
 
 
 def write_scores(folder: Path, scores: Scores, summary: Summary,
