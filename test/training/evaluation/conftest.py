@@ -21,8 +21,11 @@ from pathlib import Path
 import numpy as np
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
 from pair_drive_ros.models.features import FEATURE_VERSION
+from pair_drive_ros.models.refiner import Refiner, RefinerConfig
+from pair_drive_ros.models.selector import Selector, SelectorConfig
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
+from pair_drive_ros.models.tree_sampler import TreeConfig
 from pair_drive_ros.scoring import History, Protocol, ScoringScenes
 from pair_drive_ros.scoring.example import example_scene, TIME_US
 from pair_drive_training.data.cache import CacheHeader, SCHEMA_VERSION, write_header
@@ -156,6 +159,24 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('checkpoints') / 'small.safetensors'
     save_checkpoint(path, network, TrainingRecord('none', 3, 'none'))
     return path, network
+
+
+@pytest.fixture(scope='session')
+def branch_files(tmp_path_factory):
+    """Save the two halves of an RL branch of such a network's size; return their paths."""
+    torch.manual_seed(4)
+    mini = TransfuserConfig.mini()
+    refiner = Refiner(RefinerConfig(replace(
+        TINY, image_height=mini.image_height, image_width=mini.image_width,
+        lidar_bins=mini.lidar_bins, ground_view=True, sensor_validity=True),
+        TreeConfig(group=5, width=16)))
+    perception = refiner.config.perception
+    selector = Selector(SelectorConfig(perception.bev_width, perception.decoder_width, width=16))
+    folder = tmp_path_factory.mktemp('branch')
+    paths = folder / 'refiner.safetensors', folder / 'selector.safetensors'
+    for path, network in zip(paths, (refiner, selector), strict=True):
+        save_checkpoint(path, network.eval(), TrainingRecord('none', 4, 'none'))
+    return paths
 
 
 @pytest.fixture(scope='session')

@@ -1,0 +1,287 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The RL branch: grow trees of trajectories, score every leaf by simulation, learn from it.
+
+PaIR-Drive (arXiv 2603.13842), GRPO. A step: the branch's own perception encodes the scenes; from a
+root in each, several noisy trees grow; the exact PDM score is computed of every leaf; scores and
+offsets of the nodes learn from it, perception from what it should see. One inner epoch: every
+tree is used once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+import time
+from typing import Any
+
+from pair_drive_ros.models.losses import auxiliary_terms
+from pair_drive_ros.models.refiner import Refiner
+from pair_drive_ros.models.scene_view import SceneView
+from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
+from pair_drive_ros.models.tree_sampler import Tree
+from pair_drive_ros.scoring import pdm_score, Protocol, SubScores
+from pair_drive_training import objectives
+from pair_drive_training.branch_validation import BranchValidation
+from pair_drive_training.data.training_batches import Batch
+from pair_drive_training.fresh_branch import fresh_refiner
+from pair_drive_training.options import option
+from pair_drive_training.roots import ROOTS, Roots
+from pair_drive_training.run_config import RunConfig, TrainingRunError
+from pair_drive_training.training_run import Figures, Terms, TrainingRun
+import torch
+from torch import nn
+
+SCORE_LOSSES = ('exact', 'clipped')
+OFFSET_CREDITS = ('policy', 'best', 'group', 'path', 'regression', 'none')
+_CLIP = 0.2
+_REGRESSION_TEMPERATURE = 0.1
+_FIRST_BETA = 0.04
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforcementConfig(RunConfig):
+    """What a run of the RL branch is made of; also its command line and its YAML."""
+
+    preset: str = option('configuration of perception and tree to begin with: mini or full',
+                         'mini')
+    perception: dict[str, Any] = option("entries of the perception's configuration that differ",
+                                        {})
+    tree: dict[str, Any] = option("entries of the tree's configuration that differ", {})
+    init: Path | None = option('checkpoint to begin with: of a refiner, or of a policy whose '
+                               'perception fits', None)
+    image_weights: Path | None = option('ImageNet weights of a ResNet-34 to begin with (.pth, '
+                                        '.safetensors)', None)
+    learn_perception: bool = option('train the perception as well, by its auxiliary losses and '
+                                    'through the tree; else it stays as --init gave it', True)
+    protocol: str = option('whose score is the reward: navsim_v1 or navsim_v2', 'navsim_v1')
+    roots: str = option(f'what trees grow from: {", ".join(ROOTS)}', 'policy')
+    root_plans: Path | None = option('plans by token of the training split, as the command "plan" '
+                                     'writes them, for roots policy and mixed', None)
+    trees: int = option('noisy trees of each scene in a step', 4)
+    scores: str = option(f'how scores learn: {", ".join(SCORE_LOSSES)}', 'exact')
+    offsets: str = option(f'what offsets are credited with: {", ".join(OFFSET_CREDITS)}',
+                          'policy')
+    offset_weight: float = option('weight of what they are credited with', 0.3)
+    offsets_after: float = option('share of the steps in which the scores learn alone', 0.5)
+    entropy: float = option("weight of the entropy of the leaves' chances", 0.15)
+    divergence: float = option('target of the KL to the tree as it began, per leaf; 0 leaves it '
+                               'free', 0.0)
+    val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
+                             'ships, or a file', 'transfuser')
+    learning_rate: float = option('at its highest', 5e-4)
+    epochs: int = option('passes over the training split', 3)
+    clip: float = option('largest norm of the gradient', 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_among('preset', 'mini', 'full')
+        self.check_among('protocol', *(protocol.value for protocol in Protocol))
+        self.check_among('roots', *ROOTS)
+        self.check_among('scores', *SCORE_LOSSES)
+        self.check_among('offsets', *OFFSET_CREDITS)
+        self.check_least(1, 'trees')
+        self.check_least(0, 'offset_weight', 'entropy', 'divergence')
+        if not 0.0 <= self.offsets_after < 1.0:
+            raise TrainingRunError('offsets_after: expected a share from 0 on below 1, got '
+                                   f'{self.offsets_after}')
+
+
+class Reinforcement(TrainingRun):
+    """
+    A run of the RL branch, see :class:`TrainingRun`.
+
+    :raises FreshBranchError: besides, when the branch cannot begin as configured
+    """
+
+    config: ReinforcementConfig
+    refiner: Refiner
+
+    def build(self) -> nn.Module:
+        """Build the refiner, and where the KL counts a frozen copy of its tree."""
+        config = self.config
+        self.refiner = fresh_refiner(config.preset, config.perception, config.tree, config.init,
+                                     config.image_weights)
+        self.refiner.perception.requires_grad_(config.learn_perception)
+        networks = nn.ModuleDict({'refiner': self.refiner})
+        if config.divergence:
+            networks['began'] = self.refiner.tree.fresh(config.seed)
+            networks['began'].load_state_dict(self.refiner.tree.state_dict())
+            networks['began'].requires_grad_(False)
+        return networks
+
+    @property
+    def checkpoint(self) -> Refiner:
+        """The refiner."""
+        return self.refiner
+
+    @property
+    def scene_protocol(self) -> Protocol:
+        """The reward's."""
+        return Protocol(self.config.protocol)
+
+    @property
+    def val_protocol(self) -> Protocol | None:
+        """The reward's, too."""
+        return self.scene_protocol if self.config.val_cache is not None else None
+
+    def prepare(self) -> dict[str, Any]:
+        """Read the roots and make the validation; begin the weight of the KL."""
+        self._validation: BranchValidation | None = None
+        config = self.config
+        self._roots = Roots(config.roots, config.root_plans, self.tokens)
+        if self.rank == 0 and config.val_cache is not None:
+            self._validation = BranchValidation(
+                config.val_cache, config.val_tokens, config.val_policy, self.refiner.feature_spec,
+                self.scene_protocol, config.batch, config.readers)
+        return {'beta': _FIRST_BETA}
+
+    def begin_epoch(self) -> None:
+        """Train; what is frozen keeps its statistics too."""
+        self.network.train()
+        if not self.config.learn_perception:
+            self.refiner.perception.eval()
+
+    def loss(self, batch: Batch, features: Mapping[str, torch.Tensor],
+             targets: Mapping[str, torch.Tensor]) -> tuple[Terms, Figures]:
+        """Grow, score, and compare the leaves."""
+        config = self.config
+        begun_s = time.monotonic()
+        with torch.set_grad_enabled(config.learn_perception):
+            view = self.refiner.view(features)
+        terms = self._auxiliary(view, targets) if config.learn_perception else {}
+        with torch.autocast(self.device.type, enabled=False):
+            view = view.single()
+            root = self._roots.of(batch.tokens, targets['trajectory'])
+            tree_sampler = self.refiner.tree
+            noise = torch.randn(len(root), config.trees, tree_sampler.nodes, 2,
+                                device=root.device)
+            tree = tree_sampler(view, root, noise)
+            leaves = tree.leaves.detach().unflatten(0, (len(root), config.trees))
+            scored_s = time.monotonic()
+            scores = pdm_score(leaves.flatten(1, 2).double(), batch.scenes, self.scene_protocol,
+                               lenient=True)
+            scored_s = time.monotonic() - scored_s
+            rewards = torch.as_tensor(scores.total, dtype=torch.float32,
+                                      device=root.device).view(leaves.shape[:3])
+            learned, figures = self._compared(tree, rewards)
+            if 'began' in self.network:
+                divergence = self._divergence(tree, view, root)
+                learned['divergence'] = self.memory['beta'] * divergence
+                figures['kl'] = divergence.detach()
+        return {**terms, **learned}, {
+            **figures, **_described(rewards, scores),
+            'scoring_share': scored_s / (time.monotonic() - begun_s)}
+
+    def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
+        """Adapt the weight of the KL."""
+        if 'began' not in self.network:
+            return {'gradient': measured['gradient']}
+        self.memory['beta'] = objectives.adapted(self.memory['beta'], measured['kl'],
+                                                 self.config.divergence)
+        return {'gradient': measured['gradient'], 'beta': self.memory['beta']}
+
+    def validate(self) -> Mapping[str, float]:
+        """Measure trees around the plans of an imitation policy."""
+        return self._validation.of_tree(self.refiner, self.device) if self._validation else {}
+
+    def quality(self, row: Mapping[str, float]) -> float | None:
+        """Prefer the tree whose likeliest leaf drives best."""
+        return row.get('val/likeliest')
+
+    def _auxiliary(self, view: SceneView, targets: Mapping[str, torch.Tensor]) -> Terms:
+        """Teach the perception what is there, as TransFuser's."""
+        perception = self.refiner.perception
+        return auxiliary_terms(perception.auxiliary(view.bev_map, view.agents), targets,
+                               AUXILIARY_WEIGHTS, perception.config.lidar)
+
+    def _compared(self, tree: Tree, rewards: torch.Tensor) -> tuple[Terms, Figures]:
+        """
+        Return the terms of scores and offsets.
+
+        :param rewards: [B, T, G]
+        """
+        config = self.config
+        log_probs = tree.log_probs.view_as(rewards)
+        density = leaf_density(tree, self.refiner.config.tree.spread).view_as(rewards)
+        if config.scores == 'exact':
+            # In units of the batch's spread, so that no reward scale has to be tuned.
+            scores = objectives.expected_loss(log_probs, rewards, _spread(rewards))
+        else:
+            scores = objectives.clipped_surrogate(
+                log_probs, log_probs, objectives.group_advantage(rewards), _CLIP)
+        entropy = objectives.entropy(log_probs)
+        terms = {'scores': scores, 'entropy': -config.entropy * entropy}
+        if self._offsets_learn:
+            terms['offsets'] = config.offset_weight * _offset_loss(config.offsets, rewards,
+                                                                   log_probs, density)
+        return terms, {'leaf_entropy': entropy.detach()}
+
+    @property
+    def _offsets_learn(self) -> bool:
+        steps = self.config.epochs * self.steps_per_epoch
+        return self.config.offsets != 'none' and self.step >= self.config.offsets_after * steps
+
+    def _divergence(self, tree: Tree, view: SceneView,
+                    root: torch.Tensor) -> torch.Tensor:
+        """Estimate the leaves' KL to the tree as it began, by k3."""
+        drawn = tree.offsets.unflatten(0, (len(root), self.config.trees))
+        with torch.no_grad():
+            began = self.network['began'](view, root, drawn=drawn)
+        spread = self.refiner.config.tree.spread
+        own = tree.log_probs + leaf_density(tree, spread)
+        # Beyond that far apart one sample in a million would be the whole estimate.
+        theirs = own.detach() + (began.log_probs + leaf_density(began, spread)
+                                 - own.detach()).clamp(-5.0, 5.0)
+        return objectives.k3(own, theirs)
+
+
+def _offset_loss(credit: str, rewards: torch.Tensor, log_probs: torch.Tensor,
+                 density: torch.Tensor) -> torch.Tensor:
+    """Return what the offsets minimise: all tensors [B, T, G]."""
+    if credit == 'regression':
+        weights = objectives.reward_weights(rewards, _REGRESSION_TEMPERATURE)
+        return -(weights * density).sum(dim=1).mean()
+    if credit == 'policy':
+        advantage = objectives.policy_advantage(rewards, log_probs)
+    elif credit == 'best':
+        advantage = objectives.best_advantage(rewards)
+    else:
+        # One leaf in G, on average, as where only the best one counts.
+        advantage = {'group': objectives.group_advantage,
+                     'path': objectives.path_advantage}[credit](rewards) / rewards.shape[-1]
+    return -(advantage * density).sum(dim=-1).mean()
+
+
+def leaf_density(tree: Tree, spread: float) -> torch.Tensor:
+    """Return the log-density of the offsets along each leaf's path, up to a constant, [B, G]."""
+    if not spread:
+        return torch.zeros_like(tree.log_probs)
+    nodes = -0.5 * ((tree.offsets - tree.means) / spread).square().sum(dim=-1)
+    return tree.of_leaves(nodes).sum(dim=-1)
+
+
+def _spread(rewards: torch.Tensor) -> torch.Tensor:
+    return rewards.std().clamp_min(0.05)
+
+
+def _described(rewards: torch.Tensor, scores: SubScores) -> Figures:
+    """Return what is logged of the rewards [B, T, G] and of their sub-scores."""
+    names = [name for name in ('nc', 'dac', 'ddc', 'tlc', 'ep', 'ttc', 'lk', 'comfort')
+             if getattr(scores, name) is not None]
+    return {'reward': rewards.mean(), 'best_leaf': rewards.amax(dim=-1).mean(),
+            'groups_with_spread': (rewards.std(dim=-1) >= objectives.LEAST_SPREAD).float().mean(),
+            **{f'reward_{name}': torch.as_tensor(getattr(scores, name)).float().mean()
+               for name in names}}
