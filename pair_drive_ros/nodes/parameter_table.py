@@ -108,10 +108,11 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('policy', '', 'class of the weights, by name or, for one of your own, by its '
                   'import path package.module:Class; empty: the one that their card names. A '
                   'policy without weights needs an empty checkpoint'),
-    ParameterSpec('refinement.refiner', '', 'the RL branch, which grows alternatives to the plan: '
+    ParameterSpec('refinement.refiner', 'refiner', 'the RL branch, which grows alternatives to the plan: '
                   'refiner, the weights that ship, or a file (.safetensors, its JSON card beside '
-                  'it); empty, as is refinement.selector then: no refinement'),
-    ParameterSpec('refinement.selector', '', 'what chooses among the alternatives and the plan: '
+                  'it); empty, as is refinement.selector then: no refinement. Without a checkpoint and a '
+                  'policy there is nothing to refine'),
+    ParameterSpec('refinement.selector', 'selector', 'what chooses among the alternatives and the plan: '
                   'selector, the weights that ship, or a file likewise'),
     ParameterSpec('refinement.enabled', True, 'whether refinement is on at the start; '
                   '~/set_refinement_enabled switches it while the planner runs'),
@@ -176,14 +177,10 @@ def _refinement_problems(values: dict[str, Any]) -> list[str]:
                 'neither for no refinement']
     if not refiner:
         return []
-    found = []
-    if not values['checkpoint'] and not values['policy']:
-        found.append('refinement.refiner: without a checkpoint or a policy there is no plan to '
-                     'refine; name one, or empty refinement.refiner and refinement.selector')
     if values['refinement.deadline_ms'] >= values['output.timeout_ms']:
-        found.append('refinement.deadline_ms: must lie below output.timeout_ms, after which the '
-                     'last plan is held')
-    return found
+        return ['refinement.deadline_ms: must lie below output.timeout_ms, after which the last '
+                'plan is held']
+    return []
 
 
 def sensor_names(values: dict[str, Any]) -> list[str]:

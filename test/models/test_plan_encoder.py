@@ -14,6 +14,8 @@
 
 """What a plan's encoding depends on, and what it does not."""
 
+import math
+
 from pair_drive_ros.models.plan_encoder import AGENTS_MET, PlanEncoder
 import pytest
 from tiny_view import bend, BEV_WIDTH, straight, tiny_view, WIDTH
@@ -99,15 +101,53 @@ def test_vehicles_count_by_where_they_are_from_the_poses(encoder):
         assert ((met(*one) - met(*other)).abs().amax(dim=-1) > 1e-4).all()
 
 
+def moved(poses: torch.Tensor, x: float, y: float, angle: float) -> torch.Tensor:
+    """Turn poses [..., 3] about the origin, then shift them."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return torch.stack([cos * poses[..., 0] - sin * poses[..., 1] + x,
+                        sin * poses[..., 0] + cos * poses[..., 1] + y, poses[..., 2] + angle],
+                       dim=-1)
+
+
+def test_vehicles_are_seen_from_the_poses(encoder):
+    plans, view = fan(), tiny_view()
+
+    def met(plans, states):
+        return encoder._met(encoder.surroundings(view._replace(agent_states=states)), plans,
+                            plans[..., 2].cos(), plans[..., 2].sin())
+
+    there = 7.0, -3.0, 0.8
+    states = view.agent_states
+    elsewhere = torch.cat([moved(states[..., :3], *there), states[..., 3:]], dim=-1)
+    with torch.no_grad():
+        found = met(plans, states)
+        torch.testing.assert_close(met(moved(plans, *there), elsewhere), found)
+        for one, other in ((moved(plans, *there), states), (plans, elsewhere)):
+            assert (met(one, other) - found).abs().amax() > 1e-2
+
+
+def test_the_map_is_looked_at_around_the_car_as_it_is_turned(encoder):
+    # A map of its own coordinates tells where it was looked at.
+    places = torch.arange(64.0) - 31.5
+    coordinates = torch.stack(torch.meshgrid(places, places, indexing='ij'))[None]
+    plans = torch.zeros(1, 1, 8, 3)
+    plans[..., :] = torch.tensor([10.0, -5.0, math.pi / 2.0])
+    found = encoder._seen(coordinates, plans, plans[..., 2].cos(), plans[..., 2].sin())
+    expected = torch.tensor([[8.8, -1.0], [11.2, -1.0], [10.0, -3.5], [8.8, -6.1], [11.2, -6.1],
+                             [10.0, 4.0]])
+    torch.testing.assert_close(found.view(8, 6, 2), expected.expand(8, -1, -1), atol=1e-4,
+                               rtol=0.0)
+
+
 def test_a_vehicle_that_is_not_there_counts_for_nothing(encoder):
     view, plans = tiny_view(), fan()
     logits = view.agent_logits.clone()
     logits[:, 2] = -200.0
-    moved, queries = view.agent_states.clone(), view.agents.clone()
-    moved[:, 2], queries[:, 2] = 1.0, 9.0
+    states, queries = view.agent_states.clone(), view.agents.clone()
+    states[:, 2], queries[:, 2] = 1.0, 9.0
     assert torch.equal(
         encode(encoder, view._replace(agent_logits=logits), plans),
-        encode(encoder, view._replace(agent_logits=logits, agent_states=moved, agents=queries),
+        encode(encoder, view._replace(agent_logits=logits, agent_states=states, agents=queries),
                plans))
 
 

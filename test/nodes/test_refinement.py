@@ -160,7 +160,6 @@ def test_before_it_is_configured_there_is_nothing_to_switch(make_rig):
 
 @pytest.mark.parametrize(('parameters', 'text'), [
     ({'refinement.refiner': 'mine.safetensors'}, 'refinement.selector: is empty'),
-    ({**BOTH, 'policy': ''}, 'there is no plan to refine'),
     ({**BOTH, 'refinement.deadline_ms': 300.0}, 'must lie below output.timeout_ms'),
     ({**BOTH, 'refinement.refiner': 'gardener'}, "there is no part 'gardener' of the RL branch"),
     (BOTH, 'mine.safetensors')])

@@ -26,6 +26,7 @@ from pair_drive_training.objectives import (
     k3,
     LEAST_SPREAD,
     path_advantage,
+    policy_advantage,
     reward_weights,
 )
 import pytest
@@ -54,7 +55,9 @@ def test_a_tree_without_spread_teaches_nothing(value):
 
 def test_the_mean_of_a_scene_changes_no_advantage():
     easier = REWARDS + torch.tensor([0.5, -0.2])[:, None, None]
-    for advantage in (group_advantage, path_advantage, best_advantage):
+    log_probs = torch.linspace(-3.0, -1.0, 12).view(2, 2, 3)
+    for advantage in (group_advantage, path_advantage, best_advantage,
+                      lambda rewards: policy_advantage(rewards, log_probs)):
         torch.testing.assert_close(advantage(easier), advantage(REWARDS), atol=1e-5, rtol=1e-5)
 
 
@@ -69,6 +72,15 @@ def test_a_path_that_is_worse_than_others_but_best_of_itself_is_credited():
     rewards = torch.tensor([[[0.1, 0.9], [0.2, 0.9]]])
     found = path_advantage(rewards)
     assert found[0, 1, 0] > 0.0 > found[0, 0, 0] and not found[0, :, 1].any()
+
+
+def test_a_path_counts_as_much_as_it_is_likely_among_the_leaves():
+    chances = torch.tensor([0.5, 0.3, 0.2])
+    # Chances of whole paths: the leaves' do not sum to one.
+    log_probs = (0.01 * chances).log().expand(2, 2, 3).clone().requires_grad_()
+    found = policy_advantage(REWARDS, log_probs)
+    torch.testing.assert_close(found, path_advantage(REWARDS) * chances)
+    assert not found.requires_grad
 
 
 def test_only_each_trees_best_leaf_is_credited():

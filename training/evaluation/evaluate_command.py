@@ -234,7 +234,8 @@ def _plans(options: argparse.Namespace, cache: Cache, protocol: Protocol,
         unknown = sorted(file.tokens - set(cache.tokens(SCENES)))
         if options.refiner:
             policy = refined(_planned_in(file), options, blind=options.blind)
-            return Plans(*plan_scenes(policy, cache, protocol, tokens), unknown)
+            plans, failures = plan_scenes(policy, cache, protocol, tokens)
+            return Plans(plans, failures, unknown)
         plans, failures = {}, {}
         for token in tokens:
             try:

@@ -76,7 +76,7 @@ class PlansFile:
 
     def single(self, token: str) -> np.ndarray:
         """
-        The plan [8, 3] of a token.
+        Return the plan [8, 3] of a token.
 
         :raises PlansFileError: when it has several, and as :meth:`plans` does
         """

@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The experiment on both branches: every row of its tables trained, scored and told."""

@@ -59,7 +59,7 @@ class Job:
 
     @property
     def command(self) -> list[str]:
-        """The whole command line."""
+        """Return the whole command line."""
         return [sys.executable, '-m', self.module, *self.arguments]
 
 

@@ -169,15 +169,15 @@ def _described(row: Row, scores: RowScores) -> dict:
     """Return a row for the JSON: columns as mean, low and high."""
     columns = COLUMNS[scores.protocol]
     ends = intervals(scores.of_seeds(scores.seeds), scores.logs)
+    by_seed = {name: [_mean(values[:, place]) for values in scores.values]
+               for place, name in enumerate(columns)}
     return {'row': row.name, 'title': row.title, 'protocol': scores.protocol.value,
             'scenes': len(scores.tokens),
-            'seeds': {str(seed): _rounded(np.nanmean(scores.values[place, :, 0]))
+            'seeds': {str(seed): by_seed[columns[0]][place]
                       for place, seed in enumerate(scores.seeds)},
             'columns': {name: [_rounded(value) for value in ends[:, place]]
                         for place, name in enumerate(columns)},
-            'columns_by_seed': {name: [_rounded(np.nanmean(values[:, place]))
-                                       for values in scores.values]
-                                for place, name in enumerate(columns)}}
+            'columns_by_seed': by_seed}
 
 
 def _variants(out: Path) -> list[dict]:
@@ -249,6 +249,11 @@ def _interval(values: Sequence[float | None]) -> str:
 def _number(value: float | None) -> str:
     # No minus before what rounds to nothing.
     return '-' if value is None else f'{round(value, 1) + 0.0:.1f}'
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return _rounded(known.mean()) if known.size else None
 
 
 def _rounded(value: float) -> float | None:

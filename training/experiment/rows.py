@@ -143,11 +143,10 @@ def chosen(names: Sequence[str]) -> tuple[list[Row], list[Variant]]:
     :raises ExperimentError: when there is no such row
     """
     rows, others = main_rows(), variants()
-    known = {*GROUPS, *(row.name for row in rows), *(variant.name for variant in others)}
+    known = [*GROUPS, *(row.name for row in rows), *(variant.name for variant in others)]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ExperimentError(f'rows: there is no row {unknown[0]!r}; name some of '
-                              f'{", ".join(GROUPS)}, '
-                              f'{", ".join(each.name for each in (*rows, *others))}')
+                              f'{", ".join(known)}')
     return ([row for row in rows if row.name in names or 'main' in names],
             [variant for variant in others if variant.name in names or 'variants' in names])
