@@ -79,7 +79,7 @@ class Imitation(TrainingRun):
 
     @property
     def checkpoint(self) -> ImitationPolicy:
-        """The policy."""
+        """Return the policy."""
         return self.policy
 
     @property

@@ -53,7 +53,7 @@ class Branch:
 
     @property
     def log(self) -> Path:
-        """What its process says."""
+        """Return what its process says."""
         return self.out.with_name(f'{self.name}.log')
 
     def start(self, *more: str) -> subprocess.Popen:

@@ -124,17 +124,17 @@ class Reinforcement(TrainingRun):
 
     @property
     def checkpoint(self) -> Refiner:
-        """The refiner."""
+        """Return the refiner."""
         return self.refiner
 
     @property
     def scene_protocol(self) -> Protocol:
-        """The reward's."""
+        """Return the protocol of the reward."""
         return Protocol(self.config.protocol)
 
     @property
     def val_protocol(self) -> Protocol | None:
-        """The reward's, too."""
+        """Return the protocol of the reward, which is the validation's."""
         return self.scene_protocol if self.config.val_cache is not None else None
 
     def prepare(self) -> dict[str, Any]:

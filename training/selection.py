@@ -116,22 +116,22 @@ class Selection(TrainingRun):
 
     @property
     def checkpoint(self) -> Selector:
-        """The selector."""
+        """Return the selector."""
         return self.branch.selector
 
     @property
     def feature_spec(self) -> Mapping[str, Any]:
-        """What the refiner reads."""
+        """Return what the refiner reads."""
         return self.branch.feature_spec
 
     @property
     def scene_protocol(self) -> Protocol:
-        """That of the sub-scores."""
+        """Return the protocol of the sub-scores."""
         return Protocol(self.config.protocol)
 
     @property
     def val_protocol(self) -> Protocol | None:
-        """The same."""
+        """Return the protocol of the sub-scores where there is a validation."""
         return self.scene_protocol if self.config.val_cache is not None else None
 
     def prepare(self) -> dict[str, Any]:

@@ -195,7 +195,7 @@ class Sequential(TrainingRun):
 
     @property
     def checkpoint(self) -> ImitationPolicy:
-        """The policy."""
+        """Return the policy."""
         return self.policy
 
     @property

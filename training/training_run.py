@@ -118,16 +118,16 @@ class TrainingRun(abc.ABC):
     @property
     @abc.abstractmethod
     def checkpoint(self) -> Network:
-        """What best and last are written of: the network that was built, or a part of it."""
+        """Return what best and last are written of: what was built, or a part of it."""
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        """What is read of a scene; by default what the checkpoint's network reads."""
+        """Return what is read of a scene; by default what the checkpoint's network reads."""
         return self.checkpoint.feature_spec
 
     @property
     def tokens(self) -> Sequence[str]:
-        """The scenes that are trained on."""
+        """Return the scenes that are trained on."""
         return self._batches.tokens
 
     @property
@@ -342,7 +342,7 @@ class TrainingRun(abc.ABC):
         distributed.all_gather_object(steps, self.step)
         if len(set(steps)) > 1:
             raise TrainingRunError(f'{self.config.out}: the processes would go on after the steps '
-                                 f'{steps}; all of them must see the same folder')
+                                   f'{steps}; all of them must see the same folder')
 
     @contextlib.contextmanager
     def _processes(self) -> Iterator[None]:

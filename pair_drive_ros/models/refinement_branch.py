@@ -53,7 +53,7 @@ class Refinement(NamedTuple):
 
     @property
     def plan(self) -> torch.Tensor:
-        """The best candidate, [B, 8, 3]."""
+        """Return the best candidate, [B, 8, 3]."""
         rows = torch.arange(len(self.order), device=self.order.device)
         return self.candidates[rows, self.order[:, 0]]
 

@@ -108,12 +108,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('policy', '', 'class of the weights, by name or, for one of your own, by its '
                   'import path package.module:Class; empty: the one that their card names. A '
                   'policy without weights needs an empty checkpoint'),
-    ParameterSpec('refinement.refiner', 'refiner', 'the RL branch, which grows alternatives to the plan: '
-                  'refiner, the weights that ship, or a file (.safetensors, its JSON card beside '
-                  'it); empty, as is refinement.selector then: no refinement. Without a checkpoint and a '
-                  'policy there is nothing to refine'),
-    ParameterSpec('refinement.selector', 'selector', 'what chooses among the alternatives and the plan: '
-                  'selector, the weights that ship, or a file likewise'),
+    ParameterSpec('refinement.refiner', 'refiner', 'the RL branch, which grows alternatives to '
+                  'the plan: refiner, the weights that ship, or a file (.safetensors, its JSON '
+                  'card beside it); empty, as is refinement.selector then: no refinement. Without '
+                  'a checkpoint and a policy there is nothing to refine'),
+    ParameterSpec('refinement.selector', 'selector', 'what chooses among the alternatives and '
+                  'the plan: selector, the weights that ship, or a file likewise'),
     ParameterSpec('refinement.enabled', True, 'whether refinement is on at the start; '
                   '~/set_refinement_enabled switches it while the planner runs'),
     ParameterSpec('refinement.deadline_ms', 80.0, 'the plan goes out unrefined when refinement is '

@@ -71,7 +71,8 @@ def config(cache, tmp_path) -> ReinforcementConfig:
     """Configure a run of the tree alone."""
     return ReinforcementConfig(
         cache=cache, out=tmp_path / 'run', perception=PERCEPTION, tree=TREE,
-        learn_perception=False, roots='human', epochs=2, batch=4, readers=1, threads=1, seed=3)
+        learn_perception=False, roots='human', epochs=2, batch=4, readers=1, threads=1, seed=3,
+        precision='fp32')
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -127,6 +128,17 @@ def test_offsets_move_to_what_is_rewarded(config, toy, offsets):
         assert after.mean() - before.mean() > 0.03
         learned = rows(config.out)
         assert learned[-1]['train/reward'] > learned[0]['train/reward'] + 0.03
+
+
+def test_entropy_makes_leaves_even_that_are_equally_good(config, monkeypatch):
+    monkeypatch.setattr(reinforcement, 'pdm_score', all_are_even)
+    run = Reinforcement(replace(config, offsets='none', entropy=1.0, epochs=3, learning_rate=0.03))
+    with torch.no_grad():
+        run.refiner.tree.heads.bias[0] = 1.0
+    run.run()
+    learned = rows(config.out)
+    assert learned[-1]['train/leaf_entropy'] > learned[0]['train/leaf_entropy'] + 0.01
+    assert learned[0]['train/entropy'] < 0.0
 
 
 def test_offsets_wait_until_the_scores_are_there(config, toy):

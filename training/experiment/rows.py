@@ -15,7 +15,9 @@
 """The rows of the experiment: what is scored, and what each trained part of it is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from pair_drive_ros.models.tree_sampler import TreeConfig
 
 IMITATION = ('transfuser', 'diffusion_drive')
 """Policies that are refined; the RL branch is trained around the plans of the first alone."""
@@ -115,7 +117,9 @@ def main_rows() -> list[Row]:
 
 def variants() -> list[Variant]:
     """Return the variants of the refiner; the first is the one of the main tables."""
-    parity = {'geometry': 'translated', 'largest_turn': 1.2, 'spread': 0.0, 'offset_bias': 0.0}
+    usual = asdict(TreeConfig())
+    parity = {name: value for name, value in asdict(TreeConfig.parity()).items()
+              if value != usual[name]}
     return [
         Variant('base', 'as in the main tables'),
         *(Variant(f'group_{group}', f'{group} leaves', (('group', group),))
