@@ -59,3 +59,20 @@ def test_the_demonstration_drives_with_it(tmp_path):
     assert said['engine'] == 'transfuser'
     assert said['trained_on'] != 'none'
     assert ['NORMAL', ''] in said['states']
+
+
+def test_the_branch_that_ships_refines_its_plans(make_rig):
+    rig = make_rig(cameras=list(defaults()['cameras']), checkpoint=DEFAULT,
+                   camera_extrinsics=3 * AHEAD, **{
+                       'refinement.refiner': defaults()['refinement.refiner'],
+                       'refinement.selector': defaults()['refinement.selector'],
+                       'refinement.deadline_ms': 1000.0, 'output.timeout_ms': 2000.0})
+    assert rig.drive(lambda: now(rig) == ('NORMAL', '') and rig.statuses[-1]['refinement'] == 'on'
+                     and rig.statuses[-1]['rl_used_ratio'] == '1.00', timeout_s=30.0)
+    assert rig.statuses[-1]['refiner_hash'] != 'n/a'
+
+
+def test_what_ships_is_small():
+    files = list(CHECKPOINTS.rglob('*.safetensors'))
+    assert {'refiner', 'selector', DEFAULT} <= {file.stem for file in files}
+    assert [file.name for file in files if file.stat().st_size > 10e6] == []

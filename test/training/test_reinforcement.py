@@ -71,8 +71,7 @@ def config(cache, tmp_path) -> ReinforcementConfig:
     """Configure a run of the tree alone."""
     return ReinforcementConfig(
         cache=cache, out=tmp_path / 'run', perception=PERCEPTION, tree=TREE,
-        learn_perception=False, roots='human', epochs=2, batch=4, readers=1, threads=1, seed=3,
-        precision='fp32')
+        learn_perception=False, roots='human', epochs=2, batch=4, readers=1, threads=1, seed=3)
 
 
 def rows(folder: Path) -> list[dict[str, float]]:

@@ -28,6 +28,7 @@ ORACLE_OF = 6
 POOR_BELOW = 85.0
 """Scenes in which the human's PDMS is less are shown by themselves."""
 VARIANT_SEED = 0
+_FROZEN = ('--no-learn-perception',)
 GROUPS = ('main', 'variants')
 
 
@@ -41,13 +42,15 @@ class Row:
     A row of the main tables.
 
     ``policy`` plans: a control, an imitation policy, or one after sequential fine-tuning
-    (``sequential_NAME``); ``selector`` names the family of runs that refines it, if any.
+    (``sequential_NAME``); ``selector`` and ``refiner`` name the families of runs that refine it,
+    if any.
     """
 
     name: str
     title: str
     policy: str
     selector: str = ''
+    refiner: str = 'refiner'
     blind: bool = False
     reads: str = ''
     """Row whose scores these are, seen otherwise; '' for scores of its own."""
@@ -79,13 +82,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Variant:
-    """Another recipe of the refiner: entries of its tree that differ, and further options."""
+    """
+    Another recipe: entries of the refiner's tree that differ, further options of it and of its
+    selector; ``refiner`` names the variant whose refiner it takes over, if any.
+    """
 
     name: str
     title: str
     tree: tuple[tuple[str, object], ...] = ()
     options: tuple[str, ...] = ()
     root_plans: bool = True
+    selector: tuple[str, ...] = ()
+    refiner: str = ''
 
 
 def main_rows() -> list[Row]:
@@ -107,34 +115,44 @@ def main_rows() -> list[Row]:
             Row(f'oracle_{name}', f'PaIR {name}, oracle of {ORACLE_OF}', name, 'selector',
                 reads=f'pair_{name}', oracle=True),
             Row(f'blind_{name}', f'PaIR {name}, blind', name, 'selector', blind=True)]
-    rows += [Row('pair_human', 'human + PaIR', human, 'selector'),
+    # As the paper trains: what corrects the human has learned around humans.
+    trained = {'selector': 'selector_human', 'refiner': 'refiner_human'}
+    rows += [Row('pair_human', 'human + PaIR', human, **trained),
              Row('human_poor', f'human, where below {POOR_BELOW:g} PDMS', human, reads=human,
                  poor=True),
              Row('pair_human_poor', f'human + PaIR, where the human is below {POOR_BELOW:g} PDMS',
-                 human, 'selector', reads='pair_human', poor=True)]
+                 human, **trained, reads='pair_human', poor=True),
+             Row('crossed_human', 'human + PaIR trained around policies', human, 'selector')]
     return rows
 
 
 def variants() -> list[Variant]:
-    """Return the variants of the refiner; the first is the one of the main tables."""
+    """
+    Return the variants; the first is that of the main tables.
+
+    The others keep the encoders as they began: the tree alone is compared.
+    """
     usual = asdict(TreeConfig())
     parity = {name: value for name, value in asdict(TreeConfig.parity()).items()
               if value != usual[name]}
     return [
-        Variant('base', 'as in the main tables'),
-        *(Variant(f'group_{group}', f'{group} leaves', (('group', group),))
+        Variant('base', 'as in the main tables: encoders trained as well'),
+        Variant('frozen', 'encoders kept as they began, as in the rows below', options=_FROZEN),
+        Variant('own_selector', 'selector with encoders of its own',
+                selector=('--own-perception',), refiner='frozen'),
+        *(Variant(f'group_{group}', f'{group} leaves', (('group', group),), _FROZEN)
           for group in (5, 9, 12)),
         Variant('parity', "tree of the paper's code, offsets not trained", tuple(parity.items()),
-                ('--offsets', 'none')),
+                (*_FROZEN, '--offsets', 'none')),
         Variant('clipped', 'scores clipped, offsets credited with the group',
-                options=('--scores', 'clipped', '--offsets', 'group')),
-        *(Variant(f'offsets_{kind}', title, options=('--offsets', kind))
+                options=(*_FROZEN, '--scores', 'clipped', '--offsets', 'group')),
+        *(Variant(f'offsets_{kind}', title, options=(*_FROZEN, '--offsets', kind))
           for kind, title in (('best', 'offsets credited with the best leaf'),
                               ('group', 'offsets credited with the group'),
                               ('path', 'offsets credited along the same path'),
                               ('regression', 'offsets by regression'),
                               ('none', 'offsets not trained'))),
-        *(Variant(f'roots_{kind}', f'trained around {title}', options=('--roots', kind),
+        *(Variant(f'roots_{kind}', f'trained around {title}', options=(*_FROZEN, '--roots', kind),
                   root_plans=False)
           for kind, title in (('human', "the human's plans"),
                               ('perturbed', "the human's plans, perturbed")))]

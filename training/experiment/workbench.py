@@ -33,6 +33,8 @@ import yaml
 
 _PACKAGE = 'pair_drive_training'
 _GENERATORS = {'selector': 'tree', 'selector_untrained': 'untrained', 'selector_flat': 'flat'}
+HUMAN_REFINER = 'refiner_human'
+_AROUND_HUMANS = ('--roots', 'human')
 _BEST = 'best.safetensors'
 _PLANS = 'plans.npz'
 
@@ -94,7 +96,8 @@ class Workbench:
             given = _files(policy)
             arguments += ['--policy', policy]
             if row.selector:
-                branch, files = self._branch(self._refiner(seed), self._selector(row, seed))
+                branch, files = self._branch(self._refiner(row.refiner, seed),
+                                             self._selector(row, seed))
                 arguments += branch
                 given += files
             if row.blind:
@@ -104,12 +107,13 @@ class Workbench:
     def variant(self, variant: Variant) -> tuple[Path, Path]:
         """Return the folders of a variant's scores, and of its trees' (``tree_scores``)."""
         base = variant.name == 'base'
-        refiner = (self._refiner(VARIANT_SEED) if base else self._run(
-            f'refiner_{variant.name}', VARIANT_SEED, 'reinforce', 'refiner',
+        refiner = (self._refiner('refiner', VARIANT_SEED) if base else self._run(
+            f'refiner_{variant.refiner or variant.name}', VARIANT_SEED, 'reinforce', 'refiner',
             [*self._refined_from(), *self._tree(variant), *variant.options],
             self._roots() if variant.root_plans else None))
         selector = self._selector_run('selector' if base else f'selector_{variant.name}',
-                                      VARIANT_SEED, refiner, 'tree')
+                                      VARIANT_SEED, refiner, ['--generator', 'tree',
+                                                              *variant.selector])
         policy = str(self._imitation[IMITATION[0]])
         world = [self._world.cache('test'), '--tokens', self._world.tokens('test')]
         branch, files = self._branch(refiner, selector)
@@ -123,7 +127,7 @@ class Workbench:
 
     def _candidates(self, row: Row, seed: int) -> Path:
         policy = self._policy(row.policy, seed)
-        branch, files = self._branch(self._refiner(seed), self._selector(row, seed))
+        branch, files = self._branch(self._refiner(row.refiner, seed), self._selector(row, seed))
         return self._plans(f'{row.scored}_{seed}', 'test', policy,
                            [*branch, '--top', str(ORACLE_OF if row.ranked else 1)], files)
 
@@ -138,28 +142,37 @@ class Workbench:
         files = [refiner / _BEST, selector / _BEST]
         return ['--refiner', str(files[0]), '--selector', str(files[1])], files
 
-    def _refiner(self, seed: int) -> Path:
-        return self._run('refiner', seed, 'reinforce', 'refiner', self._refined_from(),
-                         self._roots())
+    def _refiner(self, name: str, seed: int) -> Path:
+        human = name == HUMAN_REFINER
+        return self._run(name, seed, 'reinforce', 'refiner', [
+            *self._refined_from('human' if human else ''), *(_AROUND_HUMANS if human else ())],
+            None if human else self._roots())
 
-    def _refined_from(self) -> list[str]:
+    def _refined_from(self, around: str = '') -> list[str]:
         policy = str(self._imitation[IMITATION[0]])
-        return ['--init', policy, '--val-policy', policy]
+        return ['--init', policy, '--val-policy', around or policy]
 
     def _selector(self, row: Row, seed: int) -> Path:
+        refiner = self._refiner(row.refiner, seed)
+        if row.refiner == HUMAN_REFINER:
+            return self._selector_run(row.selector, seed, refiner,
+                                      ['--generator', 'tree', *_AROUND_HUMANS], around='human')
         if row.selector in _GENERATORS:
-            return self._selector_run(row.selector, seed, self._refiner(seed),
-                                      _GENERATORS[row.selector])
+            return self._selector_run(row.selector, seed, refiner,
+                                      ['--generator', _GENERATORS[row.selector]])
         policy = self._policy(row.policy, seed)
         roots = self._plans(f'{row.policy}_{seed}', 'train', policy) / _PLANS
-        return self._selector_run(row.selector, seed, self._refiner(seed), 'flat', policy, roots)
+        return self._selector_run(row.selector, seed, refiner, ['--generator', 'flat'], policy,
+                                  roots)
 
-    def _selector_run(self, name: str, seed: int, refiner: Path, generator: str,
-                      policy: str = '', roots: Path | None = None) -> Path:
+    def _selector_run(self, name: str, seed: int, refiner: Path, own: list[str],
+                      around: str = '', roots: Path | None = None) -> Path:
+        """Train a selector around the plans of a policy; around the first one's by default."""
+        if around != 'human':
+            roots = roots or self._roots()
         return self._run(name, seed, 'select', 'selector', [
-            '--refiner', str(refiner / _BEST), '--generator', generator, '--val-policy',
-            policy or str(self._imitation[IMITATION[0]])], roots or self._roots(),
-            [refiner / _BEST])
+            '--refiner', str(refiner / _BEST), *own, '--val-policy',
+            around or str(self._imitation[IMITATION[0]])], roots, [refiner / _BEST])
 
     def _sequential(self, name: str, seed: int) -> Path:
         return self._run(f'sequential_{name}', seed, 'sequential', f'sequential_{name}',

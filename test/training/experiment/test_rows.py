@@ -28,10 +28,10 @@ def test_every_row_is_there():
         *(f'{before}{policy}{after}' for policy in POLICIES for before, after in (
             ('', ''), ('', '_flat'), ('', '_untrained'), ('sequential_', ''),
             ('sequential_', '_flat'), ('pair_', ''), ('oracle_', ''), ('blind_', ''))),
-        'pair_human', 'human_poor', 'pair_human_poor']
+        'pair_human', 'human_poor', 'pair_human_poor', 'crossed_human']
     assert [variant.name for variant in variants()] == [
-        'base', 'group_5', 'group_9', 'group_12', 'parity', 'clipped', 'offsets_best',
-        'offsets_group', 'offsets_path', 'offsets_regression', 'offsets_none', 'roots_human',
+        'base', 'frozen', 'own_selector', 'group_5', 'group_9', 'group_12', 'parity', 'clipped',
+        'offsets_best', 'offsets_group', 'offsets_path', 'offsets_regression', 'offsets_none', 'roots_human',
         'roots_perturbed']
 
 

@@ -98,16 +98,22 @@ def test_a_selector_of_sequential_plans(commands):
 def test_all_rows(commands):
     made = commands(*ROWS, seeds=range(3))
     runs = [name for name in made if name.startswith('runs/')]
-    assert len(runs) == 3 * 8
+    assert len(runs) == 3 * 10
+    assert '--roots human' in made['runs/refiner_human_1']
+    assert '--val-policy human' in made['runs/refiner_human_1']
+    assert '--val-policy human' in made['runs/selector_human_1']
     scores = [name for name in made if name.startswith('scores/')]
-    # Six rows that no seed made, and thirteen that one did; three read the scores of others.
-    assert len(scores) == 2 * (6 + 3 * 13)
+    # Six rows that no seed made, and fourteen that one did; three read the scores of others.
+    assert len(scores) == 2 * (6 + 3 * 14)
     blind = made['scores/blind_transfuser_2_navsim_v2']
     assert blind.endswith('--blind --out O/scores/blind_transfuser_2_navsim_v2')
 
 
 def test_variants(commands):
-    made = commands('base', 'group_5', 'roots_human')
+    made = commands('base', 'group_5', 'roots_human', 'own_selector')
+    assert '--own-perception' in made['runs/selector_own_selector_0']
+    assert 'O/runs/refiner_frozen_0/best' in made['runs/selector_own_selector_0']
+    assert '--no-learn-perception' in made['runs/refiner_group_5_0']
     assert '--tree width=64 group=5' in made['runs/refiner_group_5_0']
     assert '--root-plans' not in made['runs/refiner_roots_human_0']
     assert '--roots human' in made['runs/refiner_roots_human_0']
