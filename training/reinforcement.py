@@ -46,6 +46,8 @@ from torch import nn
 
 SCORE_LOSSES = ('exact', 'clipped')
 OFFSET_CREDITS = ('policy', 'best', 'group', 'path', 'regression', 'none')
+# What these compare stands in another tree of the same scene.
+_BETWEEN_TREES = ('policy', 'best', 'path', 'regression')
 _CLIP = 0.2
 _REGRESSION_TEMPERATURE = 0.1
 _FIRST_BETA = 0.04
@@ -92,7 +94,11 @@ class ReinforcementConfig(RunConfig):
         self.check_among('roots', *ROOTS)
         self.check_among('scores', *SCORE_LOSSES)
         self.check_among('offsets', *OFFSET_CREDITS)
-        self.check_least(1, 'trees')
+        self.check_least(2 if self.offsets in _BETWEEN_TREES else 1, 'trees')
+        if self.tree.get('most_likely'):
+            raise TrainingRunError('tree: most_likely leaves differ from tree to tree and cannot '
+                                   'be compared; train with path codes, and take the likeliest '
+                                   'with "select --generator likeliest"')
         self.check_least(0, 'offset_weight', 'entropy', 'divergence')
         if not 0.0 <= self.offsets_after < 1.0:
             raise TrainingRunError('offsets_after: expected a share from 0 on below 1, got '

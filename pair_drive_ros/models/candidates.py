@@ -21,8 +21,9 @@ from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.tree_sampler import Tree, TreeSampler
 import torch
 
-# The trained tree; the same tree as it was drawn, its control; and no tree at all.
-GENERATORS = ('tree', 'untrained', 'flat')
+# The trained tree; its likeliest leaves of all 256 instead of its path codes; the same tree as it
+# was drawn, its control; and no tree at all.
+GENERATORS = ('tree', 'likeliest', 'untrained', 'flat')
 _UNTRAINED_SEED = 0
 
 
@@ -55,10 +56,13 @@ def of_tree(root: torch.Tensor, tree: Tree) -> Candidates:
     return _joined(root, tree.leaves, tree.log_probs)
 
 
-def untrained(tree: TreeSampler) -> TreeSampler:
-    """Return a tree of the same configuration as one that was never trained."""
-    fresh = tree.fresh(_UNTRAINED_SEED)
-    return fresh.to(next(tree.parameters()).device).eval()
+def tree_of(generator: str, tree: TreeSampler) -> TreeSampler:
+    """Return the tree that a generator grows, given the trained one."""
+    if generator == 'untrained':
+        return tree.fresh(_UNTRAINED_SEED).to(next(tree.parameters()).device).eval()
+    if generator == 'likeliest':
+        return tree.likeliest().eval()
+    return tree
 
 
 def _joined(root: torch.Tensor, leaves: torch.Tensor, log_probs: torch.Tensor) -> Candidates:

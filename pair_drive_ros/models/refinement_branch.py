@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pair_drive_ros.models.candidates import generate, untrained
+from pair_drive_ros.models.candidates import generate, tree_of
 from pair_drive_ros.models.checkpoint import Card, load_checkpoint
 from pair_drive_ros.models.policy import FeatureSpec
 from pair_drive_ros.models.refiner import Refiner
@@ -83,8 +83,7 @@ class RefinementBranch(nn.Module):
                               'both with the same preset')
         self.refiner = refiner
         self.selector = selector
-        self.tree = (untrained(refiner.tree) if selector.config.generator == 'untrained'
-                     else refiner.tree)
+        self.tree = tree_of(selector.config.generator, refiner.tree)
         self.feature_spec = refiner.feature_spec
 
     def encode(self, features: Mapping[str, torch.Tensor]) -> BranchView:

@@ -40,6 +40,8 @@ HEADS = {Protocol.NAVSIM_V1: ('nc', 'dac', 'ep', 'ttc', 'comfort'),
          Protocol.NAVSIM_V2: ('nc', 'dac', 'ddc', 'tlc', 'ep', 'ttc', 'lk', 'comfort')}
 _ATTENTION_HEADS = 4
 _UNCOMFORTABLE = 0.5
+# More than any total and any margin.
+_LAST = 2.0
 
 
 class SelectorError(ValueError):
@@ -101,7 +103,11 @@ class Ranking(NamedTuple):
 
 
 class Selector(Network):
-    """Predicts every sub-score of every candidate, and ranks by the protocol's own formula."""
+    """
+    Predicts every sub-score of every candidate, and ranks by the protocol's own formula.
+
+    :raises SelectorError: when its own perception shows another view than it looks at
+    """
 
     architecture: ClassVar[str] = 'pair_drive_selector'
     config_class: ClassVar[type] = SelectorConfig
@@ -112,6 +118,12 @@ class Selector(Network):
         self.perception = (ScenePerception(config.perception) if config.perception is not None
                            else None)
         self.feature_spec = self.perception.feature_spec if self.perception is not None else {}
+        eyes = config.perception
+        if eyes is not None and (eyes.bev_width, eyes.decoder_width) != (config.bev_width,
+                                                                         config.view_width):
+            raise SelectorError(
+                f'perception: shows a view of {eyes.bev_width} and {eyes.decoder_width}, but '
+                f'bev_width and view_width are {config.bev_width} and {config.view_width}')
         self.protocol = Protocol(config.protocol)
         self.encoder = PlanEncoder(config.bev_width, config.view_width, config.width)
         self.place_proj = nn.Linear(2, config.width)
@@ -138,14 +150,13 @@ class Selector(Network):
         """
         Rank the candidates by the predicted total.
 
-        The first, the plan itself, stays unless another is better by the margin; one that is
-        predicted to be uncomfortable comes after every one that is not.
+        The first, the plan itself, stays unless another is better by the margin. One that is
+        predicted to be uncomfortable never replaces it, and comes after all others.
         """
         sub_scores = {name: logits.sigmoid() for name, logits in self(view, candidates).items()}
         scores = total(sub_scores, self.protocol)
-        uncomfortable = sub_scores['comfort'] < _UNCOMFORTABLE
-        scores = scores - uncomfortable.float()
         scores[:, 0] += self.config.margin
+        scores[:, 1:] -= _LAST * (sub_scores['comfort'][:, 1:] < _UNCOMFORTABLE).float()
         return Ranking(scores, scores.argsort(dim=1, descending=True, stable=True), sub_scores)
 
 

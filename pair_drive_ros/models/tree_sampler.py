@@ -21,7 +21,7 @@ intentions. Each node looks at the scene from the plan as its parent has left it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import itertools
 import math
 from typing import NamedTuple
@@ -175,6 +175,12 @@ class TreeSampler(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return TreeSampler(self.config, *self._sizes)
+
+    def likeliest(self) -> 'TreeSampler':
+        """Return this tree, its weights copied, with the likeliest leaves of all."""
+        found = TreeSampler(replace(self.config, most_likely=True), *self._sizes)
+        found.load_state_dict(self.state_dict())
+        return found.to(next(self.parameters()).device)
 
     def forward(self, view: SceneView, root: torch.Tensor,
                 noise: torch.Tensor | None = None,

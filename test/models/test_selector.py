@@ -114,10 +114,11 @@ def test_of_equally_good_candidates_the_plan_is_first(monkeypatch):
 
 
 @pytest.mark.parametrize('protocol', Protocol)
-def test_an_uncomfortable_candidate_comes_after_every_comfortable_one(monkeypatch, protocol):
-    predicting(monkeypatch, comfort=[0.45, 0.55, 0.4, 0.9], nc=[1.0, 0.2, 0.9, 0.1])
+def test_an_uncomfortable_candidate_never_replaces_the_plan(monkeypatch, protocol):
+    # The plan itself may be uncomfortable: to brake hard is better than to collide in comfort.
+    predicting(monkeypatch, comfort=[0.45, 0.55, 0.4, 0.9], nc=[0.8, 0.2, 1.0, 0.1])
     selector = tiny_selector(protocol=protocol.value)
-    assert selector.rank(tiny_view(1), None).order.tolist() == [[1, 3, 0, 2]]
+    assert selector.rank(tiny_view(1), None).order.tolist() == [[0, 1, 3, 2]]
 
 
 def test_no_gradient_reaches_the_candidates():
@@ -215,7 +216,8 @@ def test_the_small_one_goes_with_the_small_perception():
 @pytest.mark.parametrize('changes, sentence', [
     ({'width': 20}, 'width: expected a multiple of 8, got 20'),
     ({'width': 0}, 'width: expected a multiple of 8'),
-    ({'generator': 'forest'}, "generator: expected one of tree, untrained, flat, got 'forest'"),
+    ({'generator': 'forest'}, 'generator: expected one of tree, likeliest, untrained, flat, got '
+                              "'forest'"),
     ({'protocol': 'navsim_v3'}, "protocol: expected navsim_v1 or navsim_v2, got 'navsim_v3'"),
     ({'margin': -0.1}, 'margin: expected 0 to 1, got -0.1'),
     ({'margin': 1.1}, 'margin: expected 0 to 1'),

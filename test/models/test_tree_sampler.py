@@ -14,7 +14,7 @@
 
 """The tree: which nodes there are, what its leaves share, and what its chances are."""
 
-from pair_drive_ros.models.candidates import generate, of_tree, untrained
+from pair_drive_ros.models.candidates import generate, of_tree, tree_of
 from pair_drive_ros.models.tree_geometry import step_measure
 from pair_drive_ros.models.tree_sampler import GROUPS, TreeConfig, TreeError, TreeSampler
 import pytest
@@ -74,6 +74,19 @@ def test_the_likeliest_leaves_brake_and_go_straight_on_as_well():
     assert (0, 0, 0, 0) in chosen
     assert grown.leaves.shape == (2, 5, 8, 3)
     assert grown.of_leaves(grown.means[..., 0]).shape == (2, 5, 4)
+
+
+def test_the_likeliest_leaves_of_a_tree_are_among_all_of_its_paths():
+    trained = sampler(group=9)
+    found = tree_of('likeliest', trained)(tiny_view(), bend())
+    assert found.leaves.shape == (2, 9, 8, 3)
+    codes = trained(tiny_view(), bend())
+    # The path codes that are likeliest are among them, and grow as they do in the tree itself.
+    best = codes.log_probs.argmax(dim=1)
+    for scene in range(2):
+        same = (found.leaves[scene] - codes.leaves[scene, best[scene]]).abs().amax(dim=(1, 2))
+        beaten = (found.log_probs[scene] > codes.log_probs[scene, best[scene]] + 1e-5).sum()
+        assert bool((same < 1e-4).any()) or int(beaten) >= 7
 
 
 def test_offsets_stay_in_the_bounds_of_their_intentions():
@@ -152,7 +165,7 @@ def test_candidates_begin_with_the_root():
 
 def test_an_untrained_tree_is_always_the_same_one():
     trained = sampler().fresh(7)
-    one, other = untrained(trained), untrained(trained)
+    one, other = tree_of('untrained', trained), tree_of('untrained', trained)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(),
                                                  other.state_dict().values(), strict=True))
     assert not torch.equal(one.heads.weight, trained.heads.weight)

@@ -291,7 +291,7 @@ def test_a_plan_that_is_not_finite_names_the_batch(config):
 
 
 @pytest.mark.parametrize('changes, error, sentence', [
-    ({'generator': 'forest'}, TrainingRunError, 'generator: expected one of tree, untrained, fl'),
+    ({'generator': 'forest'}, TrainingRunError, 'generator: expected one of tree, likeliest'),
     ({'protocol': 'navsim_v3'}, TrainingRunError, 'protocol: expected one of navsim_v1'),
     ({'roots': 'air'}, TrainingRunError, 'roots: expected one of human'),
     ({'noisy': -0.1}, TrainingRunError, 'noisy: expected 0 or more'),

@@ -140,6 +140,8 @@ def variants() -> list[Variant]:
         Variant('frozen', 'encoders kept as they began, as in the rows below', options=_FROZEN),
         Variant('own_selector', 'selector with encoders of its own',
                 selector=('--own-perception',), refiner='frozen'),
+        Variant('likeliest', 'the likeliest leaves of all 256, one of which brakes',
+                selector=('--generator', 'likeliest'), refiner='frozen'),
         *(Variant(f'group_{group}', f'{group} leaves', (('group', group),), _FROZEN)
           for group in (5, 9, 12)),
         Variant('parity', "tree of the paper's code, offsets not trained", tuple(parity.items()),

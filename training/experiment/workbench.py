@@ -112,8 +112,7 @@ class Workbench:
             [*self._refined_from(), *self._tree(variant), *variant.options],
             self._roots() if variant.root_plans else None))
         selector = self._selector_run('selector' if base else f'selector_{variant.name}',
-                                      VARIANT_SEED, refiner, ['--generator', 'tree',
-                                                              *variant.selector])
+                                      VARIANT_SEED, refiner, list(variant.selector))
         policy = str(self._imitation[IMITATION[0]])
         world = [self._world.cache('test'), '--tokens', self._world.tokens('test')]
         branch, files = self._branch(refiner, selector)

@@ -30,9 +30,9 @@ def test_every_row_is_there():
             ('sequential_', '_flat'), ('pair_', ''), ('oracle_', ''), ('blind_', ''))),
         'pair_human', 'human_poor', 'pair_human_poor', 'crossed_human']
     assert [variant.name for variant in variants()] == [
-        'base', 'frozen', 'own_selector', 'group_5', 'group_9', 'group_12', 'parity', 'clipped',
-        'offsets_best', 'offsets_group', 'offsets_path', 'offsets_regression', 'offsets_none', 'roots_human',
-        'roots_perturbed']
+        'base', 'frozen', 'own_selector', 'likeliest', 'group_5', 'group_9', 'group_12', 'parity',
+        'clipped', 'offsets_best', 'offsets_group', 'offsets_path', 'offsets_regression',
+        'offsets_none', 'roots_human', 'roots_perturbed']
 
 
 def test_names_are_folders_and_titles_differ():
