@@ -15,6 +15,7 @@
 """The demonstration's report: a summary table, a picture of the plans, a page with both."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 import html
 import json
@@ -49,7 +50,8 @@ class DemoSummary:
     """
     Counts, latency (ms from the anchor image's publication to its plan), states, and what planned.
 
-    ``engine`` and ``trained_on`` are the planner's own words, empty where it said none.
+    ``engine``, ``trained_on`` and ``refinement`` are the planner's own words, empty where it said
+    none.
     """
 
     frames_in: int
@@ -61,10 +63,12 @@ class DemoSummary:
     states: tuple[tuple[str, str], ...]
     engine: str
     trained_on: str
+    refinement: str
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value of every line of the table."""
         return [('engine', f'{self.engine}, trained on: {self.trained_on}'),
+                ('refinement', self.refinement),
                 ('frames in', str(self.frames_in)), ('plans out', str(self.plans_out)),
                 ('latency p50', f'{self.latency_p50_ms:.1f} ms'),
                 ('latency p95', f'{self.latency_p95_ms:.1f} ms'),
@@ -91,7 +95,17 @@ def summarise(recording: Recording) -> DemoSummary:
         len(recording.anchors), len(first_plans(recording)), float(np.median(latencies)),
         float(np.percentile(latencies, 95.0)), float(latencies.max()),
         100.0 * recording.planner_cpu_s / recording.wall_s, tuple(recording.states),
-        recording.diagnostics.get('engine', ''), recording.diagnostics.get('trained_on', ''))
+        recording.diagnostics.get('engine', ''), recording.diagnostics.get('trained_on', ''),
+        _refinement(recording.diagnostics))
+
+
+def _refinement(diagnostics: Mapping[str, str]) -> str:
+    """Put the RL branch's health in one line."""
+    state, share = diagnostics.get('refinement', ''), diagnostics.get('rl_used_ratio', 'n/a')
+    if share == 'n/a':
+        return state
+    return (f'{state}; used for {float(share):.0%} of the last inputs, late for '
+            f'{diagnostics["deadline_misses"]}')
 
 
 def write_report(folder: Path, bag: Path, recording: Recording,

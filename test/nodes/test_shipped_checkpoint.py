@@ -59,6 +59,7 @@ def test_the_demonstration_drives_with_it(tmp_path):
     assert said['engine'] == 'transfuser'
     assert said['trained_on'] != 'none'
     assert ['NORMAL', ''] in said['states']
+    assert 'of the last inputs' in said['refinement']
 
 
 def test_the_branch_that_ships_refines_its_plans(make_rig):
