@@ -83,8 +83,10 @@ class Row:
 @dataclass(frozen=True)
 class Variant:
     """
-    Another recipe: entries of the refiner's tree that differ, further options of it and of its
-    selector; ``refiner`` names the variant whose refiner it takes over, if any.
+    Another recipe of the refiner or of the selector.
+
+    ``tree`` are entries of the refiner's tree that differ, ``options`` and ``selector`` further
+    options of both; ``refiner`` names the variant whose refiner it takes over, if any.
     """
 
     name: str
