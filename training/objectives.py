@@ -99,6 +99,15 @@ def k3(log_probs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     return (away.exp() - 1.0 - away).mean()
 
 
+def gaussian_kl(means: torch.Tensor, reference: torch.Tensor, spread: float) -> torch.Tensor:
+    """
+    Return the mean KL between Gaussians of one spread around two means, exactly.
+
+    :param means: [..., 2], of the offsets of each node; ``reference`` likewise
+    """
+    return 0.5 * ((means - reference.detach()) / spread).square().sum(dim=-1).mean()
+
+
 def expected_loss(log_probs: torch.Tensor, rewards: torch.Tensor, spread: float) -> torch.Tensor:
     """
     Return minus the expected reward of the leaves, exactly: they are all there.

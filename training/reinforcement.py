@@ -78,9 +78,11 @@ class ReinforcementConfig(RunConfig):
                           'policy')
     offset_weight: float = option('weight of what they are credited with', 0.3)
     offsets_after: float = option('share of the steps in which the scores learn alone', 0.5)
-    entropy: float = option("weight of the entropy of the leaves' chances", 0.15)
-    divergence: float = option('target of the KL to the tree as it began, per leaf; 0 leaves it '
-                               'free', 0.0)
+    offset_kl: float = option('weight of the KL of the offsets from those of the tree as it '
+                              'began, so that its leaves stay different', 0.01)
+    entropy: float = option("weight of the entropy of the leaves' chances", 0.05)
+    divergence: float = option('target of the KL of the chances of the leaves from those of the '
+                               'tree as it began, nats; 0 leaves them free', 0.0)
     val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
                              'ships, or a file', 'transfuser')
     learning_rate: float = option('at its highest', 5e-4)
@@ -99,7 +101,7 @@ class ReinforcementConfig(RunConfig):
             raise TrainingRunError('tree: most_likely leaves differ from tree to tree and cannot '
                                    'be compared; train with path codes, and take the likeliest '
                                    'with "select --generator likeliest"')
-        self.check_least(0, 'offset_weight', 'entropy', 'divergence')
+        self.check_least(0, 'offset_weight', 'offset_kl', 'entropy', 'divergence')
         if not 0.0 <= self.offsets_after < 1.0:
             raise TrainingRunError('offsets_after: expected a share from 0 on below 1, got '
                                    f'{self.offsets_after}')
@@ -116,13 +118,16 @@ class Reinforcement(TrainingRun):
     refiner: Refiner
 
     def build(self) -> nn.Module:
-        """Build the refiner, and where the KL counts a frozen copy of its tree."""
+        """Build the refiner, and where a KL counts a frozen copy of its tree as it begins."""
         config = self.config
         self.refiner = fresh_refiner(config.preset, config.perception, config.tree, config.init,
                                      config.image_weights)
+        if config.offsets != 'none' and not self.refiner.config.tree.spread:
+            raise TrainingRunError('tree: without a spread nothing is drawn, and offsets have '
+                                   'nothing to learn from; give a spread, or offsets none')
         self.refiner.perception.requires_grad_(config.learn_perception)
         networks = nn.ModuleDict({'refiner': self.refiner})
-        if config.divergence:
+        if config.divergence or (config.offset_kl and config.offsets != 'none'):
             networks['began'] = self.refiner.tree.fresh(config.seed)
             networks['began'].load_state_dict(self.refiner.tree.state_dict())
             networks['began'].requires_grad_(False)
@@ -184,16 +189,15 @@ class Reinforcement(TrainingRun):
                                       device=root.device).view(leaves.shape[:3])
             learned, figures = self._compared(tree, rewards)
             if 'began' in self.network:
-                divergence = self._divergence(tree, view, root)
-                learned['divergence'] = self.memory['beta'] * divergence
-                figures['kl'] = divergence.detach()
+                held, told = self._divergence(tree, view, root)
+                learned, figures = {**learned, **held}, {**figures, **told}
         return {**terms, **learned}, {
             **figures, **_described(rewards, scores),
             'scoring_share': scored_s / (time.monotonic() - begun_s)}
 
     def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
         """Adapt the weight of the KL."""
-        if 'began' not in self.network:
+        if not self.config.divergence:
             return {'gradient': measured['gradient']}
         self.memory['beta'] = objectives.adapted(self.memory['beta'], measured['kl'],
                                                  self.config.divergence)
@@ -240,18 +244,25 @@ class Reinforcement(TrainingRun):
         steps = self.config.epochs * self.steps_per_epoch
         return self.config.offsets != 'none' and self.step >= self.config.offsets_after * steps
 
-    def _divergence(self, tree: Tree, view: SceneView,
-                    root: torch.Tensor) -> torch.Tensor:
-        """Estimate the leaves' KL to the tree as it began, by k3."""
-        drawn = tree.offsets.unflatten(0, (len(root), self.config.trees))
+    def _divergence(self, tree: Tree, view: SceneView, root: torch.Tensor
+                    ) -> tuple[Terms, Figures]:
+        """Return what holds the tree to what it was when it began."""
+        config = self.config
+        drawn = tree.offsets.unflatten(0, (len(root), config.trees))
         with torch.no_grad():
             began = self.network['began'](view, root, drawn=drawn)
-        spread = self.refiner.config.tree.spread
-        own = tree.log_probs + leaf_density(tree, spread)
-        # Beyond that far apart one sample in a million would be the whole estimate.
-        theirs = own.detach() + (began.log_probs + leaf_density(began, spread)
-                                 - own.detach()).clamp(-5.0, 5.0)
-        return objectives.k3(own, theirs)
+        terms, figures = {}, {}
+        if config.offset_kl and self._offsets_learn:
+            terms['offset_kl'] = config.offset_kl * objectives.gaussian_kl(
+                tree.means, began.means, self.refiner.config.tree.spread)
+        if config.divergence:
+            own = tree.log_probs.detach()
+            # Beyond that far apart a single leaf would be the whole estimate.
+            theirs = own + (began.log_probs - own).clamp(-5.0, 5.0)
+            divergence = objectives.k3(tree.log_probs, theirs)
+            terms['divergence'] = self.memory['beta'] * divergence
+            figures['kl'] = divergence.detach()
+        return terms, figures
 
 
 def _offset_loss(credit: str, rewards: torch.Tensor, log_probs: torch.Tensor,

@@ -22,6 +22,7 @@ from pair_drive_training.objectives import (
     clipped_surrogate,
     entropy,
     expected_loss,
+    gaussian_kl,
     group_advantage,
     k3,
     LEAST_SPREAD,
@@ -31,6 +32,7 @@ from pair_drive_training.objectives import (
 )
 import pytest
 import torch
+from torch.distributions import kl_divergence, Normal
 
 REWARDS = torch.tensor([[[0.0, 0.5, 1.0], [0.2, 0.8, 0.2]],
                         [[0.3, 0.3, 0.3], [0.9, 0.1, 0.5]]])
@@ -201,3 +203,9 @@ def test_the_same_paths_offsets_are_weighed_by_what_they_earned():
     (0.04, 0.05, 0.04), (0.9, 5.0, 1.0), (1.0, 5.0, 1.0), (0.0012, 0.0, 1e-3), (1e-3, 0.0, 1e-3)])
 def test_the_penaltys_weight_follows_the_divergence_within_bounds(beta, divergence, expected):
     assert adapted(beta, divergence, 0.1) == pytest.approx(expected)
+
+
+def test_the_kl_of_gaussians_is_torchs():
+    means, reference = torch.randn(3, 4, 2), torch.randn(3, 4, 2)
+    exact = kl_divergence(Normal(means, 0.7), Normal(reference, 0.7)).sum(dim=-1).mean()
+    assert torch.allclose(gaussian_kl(means, reference, 0.7), exact, atol=1e-6)

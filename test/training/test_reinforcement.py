@@ -234,6 +234,17 @@ def test_a_heavy_divergence_holds_the_tree_where_it_began(config, toy, monkeypat
     assert not any(parameter.requires_grad for parameter in run.network['began'].parameters())
 
 
+def test_a_heavy_offset_kl_holds_the_leaves_where_they_began(config, toy):
+    away = []
+    for weight in (0.0, 1e3):
+        run = Reinforcement(replace(config, offset_kl=weight, offsets_after=0.0, epochs=4,
+                                    learning_rate=0.02, out=config.out / str(weight)))
+        before = leaves_of(run)[0]
+        run.run()
+        away.append((leaves_of(run)[0] - before).abs().mean())
+    assert away[1] < 0.3 * away[0]
+
+
 def test_the_divergences_weight_follows_it(config, toy):
     config = replace(config, divergence=0.003, offsets_after=0.0, epochs=6, batch=8,
                      learning_rate=0.02)
@@ -279,6 +290,7 @@ def test_a_tree_that_says_nan_names_the_batch(config, offsets):
     ({'protocol': 'navsim_v3'}, TrainingRunError, 'protocol: expected one of navsim_v1'),
     ({'trees': 1}, TrainingRunError, 'trees: expected 2 or more, got 1'),
     ({'trees': 0, 'offsets': 'none'}, TrainingRunError, 'trees: expected 1 or more, got 0'),
+    ({'tree': {'spread': 0.0}, 'offsets': 'path'}, TrainingRunError, 'without a spread nothing'),
     ({'tree': {'most_likely': True}}, TrainingRunError, 'most_likely leaves differ from tree to'),
     ({'entropy': -0.1}, TrainingRunError, 'entropy: expected 0 or more, got -0.1'),
     ({'divergence': -1.0}, TrainingRunError, 'divergence: expected 0 or more'),

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='scenes to train on instead of all of the split')
     parser.add_argument('--imitation', nargs='+', metavar='NAME=FILE', default=(),
                         help=f'checkpoints instead of those that ship as {", ".join(IMITATION)}')
-    parser.add_argument('--recipes', type=Path, metavar='DIR', default=ROOT / 'config',
+    parser.add_argument('--recipes', type=Path, metavar='DIR', default=Path('config'),
                         help='folder of train_refiner_mini.yaml, train_selector_mini.yaml and '
                              'train_sequential_*_mini.yaml')
     parser.add_argument('--table-only', action='store_true', help='run nothing, see above')

@@ -26,8 +26,10 @@ import pytest
 
 
 @pytest.fixture
-def experiment():
-    """Run the command."""
+def experiment(checkout, monkeypatch):
+    """Run the command in the checkout."""
+    monkeypatch.chdir(checkout)
+
     def call(*arguments):
         parser = argparse.ArgumentParser()
         add_arguments(parser)
