@@ -80,7 +80,8 @@ class ReinforcementConfig(RunConfig):
     offsets_after: float = option('share of the steps in which the scores learn alone', 0.5)
     offset_kl: float = option('weight of the KL of the offsets from those of the tree as it '
                               'began, so that its leaves stay different', 0.01)
-    entropy: float = option("weight of the entropy of the leaves' chances", 0.05)
+    entropy: float = option("weight of the entropy of the leaves' chances; it falls to zero with "
+                            'the steps', 0.2)
     divergence: float = option('target of the KL of the chances of the leaves from those of the '
                                'tree as it began, nats; 0 leaves them free', 0.0)
     val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
@@ -233,7 +234,8 @@ class Reinforcement(TrainingRun):
             scores = objectives.clipped_surrogate(
                 log_probs, log_probs, objectives.group_advantage(rewards), _CLIP)
         entropy = objectives.entropy(log_probs)
-        terms = {'scores': scores, 'entropy': -config.entropy * entropy}
+        left = 1.0 - self.step / (config.epochs * self.steps_per_epoch)
+        terms = {'scores': scores, 'entropy': -left * config.entropy * entropy}
         if self._offsets_learn:
             terms['offsets'] = config.offset_weight * _offset_loss(config.offsets, rewards,
                                                                    log_probs, density)
