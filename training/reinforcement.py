@@ -32,15 +32,16 @@ from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
 from pair_drive_ros.models.tree_sampler import Tree
-from pair_drive_ros.scoring import pdm_score, Protocol, SubScores
+from pair_drive_ros.scoring import pdm_score, SubScores
 from pair_drive_training import objectives
 from pair_drive_training.branch_validation import BranchValidation
 from pair_drive_training.data.training_batches import Batch
 from pair_drive_training.fresh_branch import fresh_refiner
 from pair_drive_training.options import option
 from pair_drive_training.roots import ROOTS, Roots
-from pair_drive_training.run_config import RunConfig, TrainingRunError
-from pair_drive_training.training_run import Figures, Terms, TrainingRun
+from pair_drive_training.run_config import TrainingRunError
+from pair_drive_training.scored_run import ScoredConfig, ScoredRun
+from pair_drive_training.training_run import Figures, Terms
 import torch
 from torch import nn
 
@@ -54,7 +55,7 @@ _FIRST_BETA = 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforcementConfig(RunConfig):
+class ReinforcementConfig(ScoredConfig):
     """What a run of the RL branch is made of; also its command line and its YAML."""
 
     preset: str = option('configuration of perception and tree to begin with: mini or full',
@@ -68,7 +69,6 @@ class ReinforcementConfig(RunConfig):
                                         '.safetensors)', None)
     learn_perception: bool = option('train the perception as well, by its auxiliary losses and '
                                     'through the tree; else it stays as --init gave it', True)
-    protocol: str = option('whose score is the reward: navsim_v1 or navsim_v2', 'navsim_v1')
     roots: str = option(f'what trees grow from: {", ".join(ROOTS)}', 'policy')
     root_plans: Path | None = option('plans by token of the training split, as the command "plan" '
                                      'writes them, for roots policy and mixed', None)
@@ -87,13 +87,10 @@ class ReinforcementConfig(RunConfig):
     val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
                              'ships, or a file', 'transfuser')
     learning_rate: float = option('at its highest', 5e-4)
-    epochs: int = option('passes over the training split', 3)
-    clip: float = option('largest norm of the gradient', 1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_among('preset', 'mini', 'full')
-        self.check_among('protocol', *(protocol.value for protocol in Protocol))
         self.check_among('roots', *ROOTS)
         self.check_among('scores', *SCORE_LOSSES)
         self.check_among('offsets', *OFFSET_CREDITS)
@@ -108,9 +105,9 @@ class ReinforcementConfig(RunConfig):
                                    f'{self.offsets_after}')
 
 
-class Reinforcement(TrainingRun):
+class Reinforcement(ScoredRun):
     """
-    A run of the RL branch, see :class:`TrainingRun`.
+    A run of the RL branch, see :class:`ScoredRun`.
 
     :raises FreshBranchError: besides, when the branch cannot begin as configured
     """
@@ -138,16 +135,6 @@ class Reinforcement(TrainingRun):
     def checkpoint(self) -> Refiner:
         """Return the refiner."""
         return self.refiner
-
-    @property
-    def scene_protocol(self) -> Protocol:
-        """Return the protocol of the reward."""
-        return Protocol(self.config.protocol)
-
-    @property
-    def val_protocol(self) -> Protocol | None:
-        """Return the protocol of the reward, which is the validation's."""
-        return self.scene_protocol if self.config.val_cache is not None else None
 
     def prepare(self) -> dict[str, Any]:
         """Read the roots and make the validation; begin the weight of the KL."""

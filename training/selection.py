@@ -34,21 +34,22 @@ from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.selector import HEADS, Selector, SelectorConfig, total
 from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
-from pair_drive_ros.scoring import pdm_score, Protocol, SubScores
+from pair_drive_ros.scoring import pdm_score, SubScores
 from pair_drive_training import objectives
 from pair_drive_training.branch_validation import BranchValidation
 from pair_drive_training.data.training_batches import Batch
 from pair_drive_training.fresh_branch import begin_with_perception, FreshBranchError
 from pair_drive_training.options import option
 from pair_drive_training.roots import ROOTS, Roots
-from pair_drive_training.run_config import RunConfig, TrainingRunError
-from pair_drive_training.training_run import Figures, Terms, TrainingRun
+from pair_drive_training.run_config import TrainingRunError
+from pair_drive_training.scored_run import ScoredConfig, ScoredRun
+from pair_drive_training.training_run import Figures, Terms
 import torch
 from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionConfig(RunConfig):
+class SelectionConfig(ScoredConfig):
     """What a run of the selector is made of; also its command line and its YAML."""
 
     refiner: Path = option('checkpoint of the RL branch whose candidates, and whose eyes, it is '
@@ -59,7 +60,6 @@ class SelectionConfig(RunConfig):
                                   "refiner's; else it looks with the refiner's", False)
     init: Path | None = option('policy whose perception its own encoders begin with; without it '
                                "the refiner's", None)
-    protocol: str = option('whose sub-scores: navsim_v1 or navsim_v2', 'navsim_v1')
     roots: str = option(f'what candidates are made around: {", ".join(ROOTS)}', 'policy')
     root_plans: Path | None = option('plans by token of the training split, as the command "plan" '
                                      'writes them, for roots policy and mixed', None)
@@ -69,13 +69,10 @@ class SelectionConfig(RunConfig):
     val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
                              'ships, or a file', 'transfuser')
     learning_rate: float = option('at its highest', 5e-4)
-    epochs: int = option('passes over the training split', 3)
-    clip: float = option('largest norm of the gradient', 1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_among('generator', *GENERATORS)
-        self.check_among('protocol', *(protocol.value for protocol in Protocol))
         self.check_among('roots', *ROOTS)
         self.check_least(0, 'noisy', 'listwise')
         self.check_positive('temperature')
@@ -84,9 +81,9 @@ class SelectionConfig(RunConfig):
                                    'own_perception as well, or leave it out')
 
 
-class Selection(TrainingRun):
+class Selection(ScoredRun):
     """
-    A run of the selector, see :class:`TrainingRun`.
+    A run of the selector, see :class:`ScoredRun`.
 
     :raises CheckpointError, BranchError, FreshBranchError: besides, when refiner and selector
         cannot begin as configured
@@ -123,16 +120,6 @@ class Selection(TrainingRun):
     def feature_spec(self) -> Mapping[str, Any]:
         """Return what the refiner reads."""
         return self.branch.feature_spec
-
-    @property
-    def scene_protocol(self) -> Protocol:
-        """Return the protocol of the sub-scores."""
-        return Protocol(self.config.protocol)
-
-    @property
-    def val_protocol(self) -> Protocol | None:
-        """Return the protocol of the sub-scores where there is a validation."""
-        return self.scene_protocol if self.config.val_cache is not None else None
 
     def prepare(self) -> dict[str, Any]:
         """Read the roots, take what is not trained to the device and make the validation."""

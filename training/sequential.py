@@ -36,12 +36,13 @@ from pair_drive_ros.core.trajectory import PLAN_POSES
 from pair_drive_ros.models.architectures import checkpoint_file, load_policy
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive
 from pair_drive_ros.models.policy import ImitationPolicy
-from pair_drive_ros.scoring import pdm_score, Protocol, ScoringScenes, SubScores
+from pair_drive_ros.scoring import pdm_score, ScoringScenes, SubScores
 from pair_drive_training.data.training_batches import Batch
 from pair_drive_training.objectives import clipped_surrogate, group_advantage
 from pair_drive_training.options import option
-from pair_drive_training.run_config import RunConfig, TrainingRunError
-from pair_drive_training.training_run import Figures, Terms, TrainingRun
+from pair_drive_training.run_config import TrainingRunError
+from pair_drive_training.scored_run import ScoredConfig, ScoredRun
+from pair_drive_training.training_run import Figures, Terms
 from pair_drive_training.validation import Validation
 import torch
 from torch.distributions import Normal
@@ -60,7 +61,7 @@ _SUB_SCORES = ('nc', 'dac', 'ddc', 'ep', 'ttc', 'comfort', 'tlc', 'lk')
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequentialConfig(RunConfig):
+class SequentialConfig(ScoredConfig):
     """What a run of sequential fine-tuning is made of; also its command line and its YAML."""
 
     policy: str = option('checkpoint to fine-tune: its weights file, or the name of one that '
@@ -68,8 +69,6 @@ class SequentialConfig(RunConfig):
     architecture: str = option("import path of the class of a user's checkpoint", '')
     part: str = option('what is trained: all, or head: the trajectory head alone, as '
                        'DiffusionDriveV2', 'all')
-    protocol: str = option('of the reward and the validation: navsim_v1 or navsim_v2',
-                           Protocol.NAVSIM_V1.value)
     plans: int = option('plans that are drawn and scored in each scene; of diffusion_drive a '
                         'multiple of 4', 16)
     along_m: float = option('std along the path at 4 s of a plan that is drawn, m, once growing '
@@ -78,16 +77,13 @@ class SequentialConfig(RunConfig):
     scale: float = option('std of the factor of x and y in each denoising step of '
                           'diffusion_drive: 0.04 in ten steps are 0.09 in two', 0.09)
     cloning: float = option("weight of the policy's imitation loss, against forgetting", 0.1)
-    epochs: int = option('passes over the training split', 1)
     learning_rate: float = option('at its highest', 1e-4)
-    clip: float = option('largest norm of the gradient', 1.0)
     precision: str = option('bf16 (mixed), which rounds poses to as much as 0.25 m, or fp32',
                             'fp32')
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_among('part', 'all', 'head')
-        self.check_among('protocol', *(protocol.value for protocol in Protocol))
         self.check_least(2, 'plans')
         self.check_least(0, 'cloning')
         self.check_positive('along_m', 'across_m', 'scale')
@@ -167,9 +163,9 @@ def coordinates(plan: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
     return torch.linalg.solve(gram + _RIDGE * torch.eye(len(gram[0]), device=gram.device), seen)
 
 
-class Sequential(TrainingRun):
+class Sequential(ScoredRun):
     """
-    A run of sequential fine-tuning, see :class:`TrainingRun`; its checkpoints are imitation's.
+    A run of sequential fine-tuning, see :class:`ScoredRun`; its checkpoints are imitation's.
 
     :raises ArchitectureError, CheckpointError: besides, when the policy cannot be loaded
     """
@@ -197,16 +193,6 @@ class Sequential(TrainingRun):
     def checkpoint(self) -> ImitationPolicy:
         """Return the policy."""
         return self.policy
-
-    @property
-    def scene_protocol(self) -> Protocol:
-        """Protocol of the reward."""
-        return Protocol(self.config.protocol)
-
-    @property
-    def val_protocol(self) -> Protocol | None:
-        """Protocol of the reward, where there is a validation."""
-        return self.scene_protocol if self.config.val_cache is not None else None
 
     def prepare(self) -> dict[str, Any]:
         """Make the validation."""

@@ -1,0 +1,52 @@
+# Copyright 2026 The pair_drive_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Runs that score what they plan while they learn."""
+
+from dataclasses import dataclass
+
+from pair_drive_ros.scoring import Protocol
+from pair_drive_training.options import option
+from pair_drive_training.run_config import RunConfig
+from pair_drive_training.training_run import TrainingRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredConfig(RunConfig):
+    """What such a run is made of besides what every run is."""
+
+    protocol: str = option('whose score it learns from and is validated by: navsim_v1 or '
+                           'navsim_v2', Protocol.NAVSIM_V1.value)
+    epochs: int = option('passes over the training split', 1)
+    clip: float = option('largest norm of the gradient', 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_among('protocol', *(protocol.value for protocol in Protocol))
+
+
+class ScoredRun(TrainingRun):
+    """A run whose batches carry scenes prepared for the scorer, see :class:`TrainingRun`."""
+
+    config: ScoredConfig
+
+    @property
+    def scene_protocol(self) -> Protocol:
+        """Return the protocol of the score."""
+        return Protocol(self.config.protocol)
+
+    @property
+    def val_protocol(self) -> Protocol | None:
+        """Return the protocol of the score where there is a validation."""
+        return self.scene_protocol if self.config.val_cache is not None else None
