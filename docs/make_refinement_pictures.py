@@ -47,7 +47,7 @@ V1 = Protocol.NAVSIM_V1
 BATCH = 50
 # Places among the scenes in the order of their gain.
 BEST, WORST = 0.97, 0.03
-ROOT = '#ffd166'
+ROOT = '#ff7ad9'
 
 
 def main() -> None:
