@@ -18,6 +18,7 @@ import array
 from collections.abc import Callable
 import threading
 import time
+from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
@@ -56,6 +57,7 @@ class Rig:
             rclpy.shutdown()
             raise
         self.vehicle = rclpy.create_node('vehicle')
+        self._clients: dict[str, Any] = {}
         self.spoil: Callable[[object], object | None] = lambda message: message
         self.plans: list[MultiDOFJointTrajectory] = []
         self.statuses: list[dict[str, str]] = []
@@ -118,6 +120,17 @@ class Rig:
             self.publish(stamp_ns() if stamp_ns else None)
             time.sleep(PERIOD_S)
         return done()
+
+    def call(self, service_type: Any, name: str, request: Any) -> Any:
+        """Call a service of the planner and return its answer."""
+        # One client a service: on a busy machine each has to be discovered anew.
+        if name not in self._clients:
+            self._clients[name] = self.vehicle.create_client(service_type, name)
+        client = self._clients[name]
+        assert client.wait_for_service(20.0)
+        future = client.call_async(request)
+        assert self.wait(future.done)
+        return future.result()
 
     def wait(self, done: Callable[[], bool], timeout_s: float = 10.0) -> bool:
         """Wait without publishing."""

@@ -29,17 +29,9 @@ from std_msgs.msg import Float32MultiArray, Int8
 from std_srvs.srv import SetBool, Trigger
 
 
-def call(rig, service_type, name, request):
-    client = rig.vehicle.create_client(service_type, name)
-    assert client.wait_for_service(20.0)
-    future = client.call_async(request)
-    assert rig.wait(future.done)
-    return future.result()
-
-
 def change_state(rig, transition):
     request = ChangeState.Request(transition=Transition(id=transition))
-    return call(rig, ChangeState, '/planner/change_state', request).success
+    return rig.call(ChangeState, '/planner/change_state', request).success
 
 
 def test_plans_bear_the_anchors_stamps_and_frame(make_rig):
@@ -146,7 +138,7 @@ def test_parameters_are_fixed_while_configured(make_rig):
 def test_reset_service_starts_over(make_rig):
     rig = make_rig()
     assert rig.drive(lambda: len(rig.plans) >= 3)
-    response = call(rig, Trigger, '/planner/reset', Trigger.Request())
+    response = rig.call(Trigger, '/planner/reset', Trigger.Request())
     assert response.success
     assert rig.wait(rig.saw('reason', 'reset by service'))
     count = len(rig.plans)
@@ -154,8 +146,8 @@ def test_reset_service_starts_over(make_rig):
 
 
 def test_refinement_cannot_be_switched_where_there_is_none(make_rig):
-    response = call(make_rig(), SetBool, '/planner/set_refinement_enabled',
-                    SetBool.Request(data=True))
+    response = make_rig().call(SetBool, '/planner/set_refinement_enabled',
+                               SetBool.Request(data=True))
     assert not response.success
     assert 'no refinement' in response.message
 

@@ -64,11 +64,7 @@ def reaches(rig, metres):
 
 
 def switch(rig, on):
-    client = rig.vehicle.create_client(SetBool, '/planner/set_refinement_enabled')
-    assert client.wait_for_service(20.0)
-    future = client.call_async(SetBool.Request(data=on))
-    assert rig.wait(future.done)
-    return future.result()
+    return rig.call(SetBool, '/planner/set_refinement_enabled', SetBool.Request(data=on))
 
 
 def test_the_selectors_choice_goes_out_and_the_diagnostics_tell_of_it(make_rig, branch):
