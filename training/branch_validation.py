@@ -27,6 +27,7 @@ from pair_drive_ros.scoring import pdm_score, Protocol
 from pair_drive_training.data.cache import Cache, CacheError
 from pair_drive_training.data.training_batches import listed_tokens, TrainingBatches
 from pair_drive_training.evaluation.policies import find_policy, plan_scenes
+from pair_drive_training.scored_run import BranchConfig
 import torch
 
 # By how much a candidate must be better than the plan: what the validation chooses from.
@@ -59,6 +60,14 @@ class BranchValidation:
                              f'example {token}: {reason}')
         self._plans = torch.from_numpy(np.concatenate([plans[token] for token in listed])).float()
         self._chunks = np.array_split(np.arange(len(listed)), -(-len(listed) // batch))
+
+    @classmethod
+    def of_run(cls, config: BranchConfig, spec: FeatureSpec) -> 'BranchValidation | None':
+        """Make what a run's configuration asks for; None where it names no cache for it."""
+        if config.val_cache is None:
+            return None
+        return cls(config.val_cache, config.val_tokens, config.val_policy, spec,
+                   Protocol(config.protocol), config.batch, config.readers)
 
     @torch.no_grad()
     def of_tree(self, refiner: Refiner, device: torch.device) -> dict[str, float]:

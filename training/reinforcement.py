@@ -40,7 +40,7 @@ from pair_drive_training.fresh_branch import fresh_refiner
 from pair_drive_training.options import option
 from pair_drive_training.roots import ROOTS, Roots
 from pair_drive_training.run_config import TrainingRunError
-from pair_drive_training.scored_run import ScoredConfig, ScoredRun
+from pair_drive_training.scored_run import BranchConfig, ScoredRun
 from pair_drive_training.training_run import Figures, Terms
 import torch
 from torch import nn
@@ -55,7 +55,7 @@ _FIRST_BETA = 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforcementConfig(ScoredConfig):
+class ReinforcementConfig(BranchConfig):
     """What a run of the RL branch is made of; also its command line and its YAML."""
 
     preset: str = option('configuration of perception and tree to begin with: mini or full',
@@ -84,8 +84,6 @@ class ReinforcementConfig(ScoredConfig):
                             'the steps', 0.2)
     divergence: float = option('target of the KL of the chances of the leaves from those of the '
                                'tree as it began, nats; 0 leaves them free', 0.0)
-    val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
-                             'ships, or a file', 'transfuser')
     learning_rate: float = option('at its highest', 5e-4)
 
     def __post_init__(self) -> None:
@@ -138,13 +136,10 @@ class Reinforcement(ScoredRun):
 
     def prepare(self) -> dict[str, Any]:
         """Read the roots and make the validation; begin the weight of the KL."""
-        self._validation: BranchValidation | None = None
         config = self.config
         self._roots = Roots(config.roots, config.root_plans, self.tokens)
-        if self.rank == 0 and config.val_cache is not None:
-            self._validation = BranchValidation(
-                config.val_cache, config.val_tokens, config.val_policy, self.refiner.feature_spec,
-                self.scene_protocol, config.batch, config.readers)
+        self._validation = (BranchValidation.of_run(config, self.feature_spec)
+                            if self.rank == 0 else None)
         return {'beta': _FIRST_BETA}
 
     def begin_epoch(self) -> None:

@@ -36,6 +36,14 @@ class ScoredConfig(RunConfig):
         self.check_among('protocol', *(protocol.value for protocol in Protocol))
 
 
+@dataclass(frozen=True, kw_only=True)
+class BranchConfig(ScoredConfig):
+    """What the runs of the RL branch's two halves are made of besides."""
+
+    val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
+                             'ships, or a file', 'transfuser')
+
+
 class ScoredRun(TrainingRun):
     """A run whose batches carry scenes prepared for the scorer, see :class:`TrainingRun`."""
 

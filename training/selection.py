@@ -42,14 +42,14 @@ from pair_drive_training.fresh_branch import begin_with_perception, FreshBranchE
 from pair_drive_training.options import option
 from pair_drive_training.roots import ROOTS, Roots
 from pair_drive_training.run_config import TrainingRunError
-from pair_drive_training.scored_run import ScoredConfig, ScoredRun
+from pair_drive_training.scored_run import BranchConfig, ScoredRun
 from pair_drive_training.training_run import Figures, Terms
 import torch
 from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectionConfig(ScoredConfig):
+class SelectionConfig(BranchConfig):
     """What a run of the selector is made of; also its command line and its YAML."""
 
     refiner: Path = option('checkpoint of the RL branch whose candidates, and whose eyes, it is '
@@ -66,8 +66,6 @@ class SelectionConfig(ScoredConfig):
     noisy: float = option('share of the steps whose trees are noisy, for variety', 0.1)
     listwise: float = option('weight of the expected score of a choice by softmax', 1.0)
     temperature: float = option('of that softmax, in the unit of the score', 0.05)
-    val_policy: str = option('policy whose plans are refined in the validation: a checkpoint that '
-                             'ships, or a file', 'transfuser')
     learning_rate: float = option('at its highest', 5e-4)
 
     def __post_init__(self) -> None:
@@ -125,13 +123,10 @@ class Selection(ScoredRun):
         """Read the roots, take what is not trained to the device and make the validation."""
         for frozen in (self.branch.refiner, self.branch.tree):
             frozen.to(self.device, memory_format=torch.channels_last)
-        self._validation: BranchValidation | None = None
         config = self.config
         self._roots = Roots(config.roots, config.root_plans, self.tokens)
-        if self.rank == 0 and config.val_cache is not None:
-            self._validation = BranchValidation(
-                config.val_cache, config.val_tokens, config.val_policy, self.feature_spec,
-                self.scene_protocol, config.batch, config.readers)
+        self._validation = (BranchValidation.of_run(config, self.feature_spec)
+                            if self.rank == 0 else None)
         return {'margin': self.branch.selector.config.margin}
 
     def begin_epoch(self) -> None:
