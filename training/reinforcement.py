@@ -24,7 +24,6 @@ tree is used once.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-import time
 from typing import Any
 
 from pair_drive_ros.models.losses import auxiliary_terms
@@ -32,7 +31,7 @@ from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
 from pair_drive_ros.models.tree_sampler import Tree
-from pair_drive_ros.scoring import pdm_score, SubScores
+from pair_drive_ros.scoring import SubScores
 from pair_drive_training import objectives
 from pair_drive_training.branch_validation import BranchValidation
 from pair_drive_training.data.training_batches import Batch
@@ -152,7 +151,6 @@ class Reinforcement(ScoredRun):
              targets: Mapping[str, torch.Tensor]) -> tuple[Terms, Figures]:
         """Grow, score, and compare the leaves."""
         config = self.config
-        begun_s = time.monotonic()
         with torch.set_grad_enabled(config.learn_perception):
             view = self.refiner.view(features)
         terms = self._auxiliary(view, targets) if config.learn_perception else {}
@@ -164,27 +162,23 @@ class Reinforcement(ScoredRun):
                                 device=root.device)
             tree = tree_sampler(view, root, noise)
             leaves = tree.leaves.detach().unflatten(0, (len(root), config.trees))
-            scored_s = time.monotonic()
-            scores = pdm_score(leaves.flatten(1, 2).double(), batch.scenes, self.scene_protocol,
-                               lenient=True)
-            scored_s = time.monotonic() - scored_s
+            scores = self.score(leaves.flatten(1, 2), batch.scenes)
             rewards = torch.as_tensor(scores.total, dtype=torch.float32,
                                       device=root.device).view(leaves.shape[:3])
             learned, figures = self._compared(tree, rewards)
             if 'began' in self.network:
                 held, told = self._divergence(tree, view, root)
                 learned, figures = {**learned, **held}, {**figures, **told}
-        return {**terms, **learned}, {
-            **figures, **_described(rewards, scores),
-            'scoring_share': scored_s / (time.monotonic() - begun_s)}
+        return {**terms, **learned}, {**figures, **_described(rewards, scores)}
 
     def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
-        """Adapt the weight of the KL."""
+        """Adapt the weight of the KL, besides."""
+        row = super().after_step(measured)
         if not self.config.divergence:
-            return {'gradient': measured['gradient']}
+            return row
         self.memory['beta'] = objectives.adapted(self.memory['beta'], measured['kl'],
                                                  self.config.divergence)
-        return {'gradient': measured['gradient'], 'beta': self.memory['beta']}
+        return {**row, 'beta': self.memory['beta']}
 
     def validate(self) -> Mapping[str, float]:
         """Measure trees around the plans of an imitation policy."""

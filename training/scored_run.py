@@ -14,12 +14,15 @@
 
 """Runs that score what they plan while they learn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+import time
 
-from pair_drive_ros.scoring import Protocol
+from pair_drive_ros.scoring import pdm_score, Protocol, ScoringScenes, SubScores
 from pair_drive_training.options import option
 from pair_drive_training.run_config import RunConfig
 from pair_drive_training.training_run import TrainingRun
+import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class ScoredRun(TrainingRun):
     """A run whose batches carry scenes prepared for the scorer, see :class:`TrainingRun`."""
 
     config: ScoredConfig
+    _scoring_s = 0.0
 
     @property
     def scene_protocol(self) -> Protocol:
@@ -58,3 +62,27 @@ class ScoredRun(TrainingRun):
     def val_protocol(self) -> Protocol | None:
         """Return the protocol of the score where there is a validation."""
         return self.scene_protocol if self.config.val_cache is not None else None
+
+    def score(self, plans: torch.Tensor, scenes: ScoringScenes | None) -> SubScores:
+        """
+        Score plans [B, K, 8, 3] of a batch's scenes; once a step, whose scoring time it is.
+
+        A plan that is not finite gets NaN: the loss is not finite then, and the run names the
+        batch.
+        """
+        assert scenes is not None
+        begun_s = self._time_s()
+        scores = pdm_score(plans.double(), scenes, self.scene_protocol, lenient=True,
+                           threads=self.config.threads or None)
+        self._scoring_s = self._time_s() - begun_s
+        return scores
+
+    def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
+        """Log the gradient and the scorer's share of the step's time."""
+        return {'gradient': measured['gradient'],
+                'scoring_share': self._scoring_s / measured['seconds']}
+
+    def _time_s(self) -> float:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        return time.monotonic()

@@ -23,7 +23,6 @@ average. Trees and perception, where it has none of its own, stay as they are.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-import time
 from typing import Any
 
 from pair_drive_ros.models.candidates import Candidates, generate, GENERATORS, of_tree
@@ -34,7 +33,7 @@ from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.selector import HEADS, Selector, SelectorConfig, total
 from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
-from pair_drive_ros.scoring import pdm_score, SubScores
+from pair_drive_ros.scoring import SubScores
 from pair_drive_training import objectives
 from pair_drive_training.branch_validation import BranchValidation
 from pair_drive_training.data.training_batches import Batch
@@ -138,7 +137,6 @@ class Selection(ScoredRun):
     def loss(self, batch: Batch, features: Mapping[str, torch.Tensor],
              targets: Mapping[str, torch.Tensor]) -> tuple[Terms, Figures]:
         """Make candidates, score them, predict their sub-scores."""
-        begun_s = time.monotonic()
         selector, terms = self.branch.selector, {}
         with torch.no_grad():
             tree_view = self.branch.refiner.view(features)
@@ -150,15 +148,11 @@ class Selection(ScoredRun):
         with torch.autocast(self.device.type, enabled=False):
             root = self._roots.of(batch.tokens, targets['trajectory'])
             candidates = self._candidates(tree_view.single(), root)
-            scored_s = time.monotonic()
-            scores = pdm_score(candidates.plans.double(), batch.scenes, self.scene_protocol,
-                               lenient=True)
-            scored_s = time.monotonic() - scored_s
+            scores = self.score(candidates.plans, batch.scenes)
             logits = selector(view.single(), candidates)
             terms.update(self._compared(logits, scores, root.device))
         best = torch.as_tensor(scores.total)
-        return terms, {'best_candidate': best.amax(dim=1).mean(), 'candidate': best.mean(),
-                       'scoring_share': scored_s / (time.monotonic() - begun_s)}
+        return terms, {'best_candidate': best.amax(dim=1).mean(), 'candidate': best.mean()}
 
     def validate(self) -> Mapping[str, float]:
         """Measure what is picked around the plans of a policy; keep the margin that picks best."""

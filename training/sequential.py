@@ -29,14 +29,12 @@ the car, and what was drawn and what is improved is the plan that will be driven
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import time
 from typing import Any, NamedTuple
 
 from pair_drive_ros.core.trajectory import PLAN_POSES
 from pair_drive_ros.models.architectures import checkpoint_file, load_policy
 from pair_drive_ros.models.diffusion_drive import DiffusionDrive
 from pair_drive_ros.models.policy import ImitationPolicy
-from pair_drive_ros.scoring import pdm_score, ScoringScenes, SubScores
 from pair_drive_training.data.training_batches import Batch
 from pair_drive_training.objectives import clipped_surrogate, group_advantage
 from pair_drive_training.options import option
@@ -211,12 +209,10 @@ class Sequential(ScoredRun):
 
         Terms: ``policy``, PaIR-Drive's clipped surrogate with eps 0.2, about 0 but for its
         gradient; ``cloning``. Figures: the mean ``reward`` (0 to 1), the mean of the best of each
-        scene, of each sub-score, the share of groups with spread, and the scorer's time.
+        scene, of each sub-score, and the share of groups with spread.
         """
         draws = self._draw(features)
-        begun_s = self._time_s()
-        scores = self._score(draws.plans.flatten(1, 2), batch.scenes)
-        scoring_s = self._time_s() - begun_s
+        scores = self.score(draws.plans.flatten(1, 2), batch.scenes)
         reward = scores.total.float().reshape(draws.plans.shape[:3])
         advantage = group_advantage(reward)
         decisions = draws.log_prob.shape[-1]
@@ -230,13 +226,7 @@ class Sequential(ScoredRun):
         return ({'policy': policy, 'cloning': self.config.cloning * cloned},
                 {'reward': reward.mean(), 'reward_best': reward.flatten(1).amax(dim=1).mean(),
                  **sub_scores,
-                 'groups_with_spread': advantage.ne(0.0).any(dim=-1).float().mean(),
-                 'scoring_seconds': scoring_s})
-
-    def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
-        """Log the gradient and the scorer's share of the step's time."""
-        return {'gradient': measured['gradient'],
-                'scoring_share': measured['scoring_seconds'] / measured['seconds']}
+                 'groups_with_spread': advantage.ne(0.0).any(dim=-1).float().mean()})
 
     def validate(self) -> Mapping[str, float]:
         """Measure the score of the single plan, and the imitation loss."""
@@ -253,17 +243,6 @@ class Sequential(ScoredRun):
         gaussian = PlanGaussian(self.policy.plan(features), config.along_m, config.across_m)
         drawn = gaussian.draw(config.plans)
         return Draws(gaussian.plans(drawn)[:, None], gaussian.log_prob(drawn)[:, None, :, None])
-
-    def _score(self, plans: torch.Tensor, scenes: ScoringScenes | None) -> SubScores:
-        # A plan that is not finite makes the loss so, and the run names the batch.
-        assert scenes is not None
-        return pdm_score(plans.double(), scenes, self.scene_protocol, lenient=True,
-                         threads=self.config.threads or None)
-
-    def _time_s(self) -> float:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-        return time.monotonic()
 
 
 def _draw_by_diffusion(policy: DiffusionDrive, features: Mapping[str, torch.Tensor], plans: int,

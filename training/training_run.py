@@ -102,7 +102,8 @@ class TrainingRun(abc.ABC):
         self._data = described(cache, tokens, config.tokens)
         self.memory = self.prepare()
         self._best: float | None = None
-        self._sums: dict[str, float] = {}
+        # Of each term and figure: its sum, and over how many steps of the epoch.
+        self._sums: dict[str, tuple[float, int]] = {}
         self._seconds = 0.0
         self._scenes = hashlib.sha256('\n'.join(tokens).encode()).hexdigest()
         self.step = self._resumed()
@@ -213,7 +214,8 @@ class TrainingRun(abc.ABC):
             for batch in self._batches.stream(shares.tolist()):
                 terms, figures = self._step(module, batch)
                 for name, value in (terms | figures).items():
-                    self._sums[name] = self._sums.get(name, 0.0) + value
+                    total, steps = self._sums.get(name, (0.0, 0))
+                    self._sums[name] = total + value, steps + 1
                 self.step += 1
                 progress.set_postfix(loss=f'{sum(terms.values()):.3f}', refresh=False)
                 progress.update()
@@ -278,8 +280,7 @@ class TrainingRun(abc.ABC):
         """Validate, log and save."""
         row = {'epoch': epoch, 'seconds': round(self._seconds, 1),
                'learning_rate': self.learning_rate(self.step - 1)}
-        row.update({f'train/{name}': value / self.steps_per_epoch
-                    for name, value in self._sums.items()})
+        row.update({f'train/{name}': total / steps for name, (total, steps) in self._sums.items()})
         self._sums = {}
         if epoch % self.config.val_every == 0 or epoch == self.config.epochs:
             row.update(self.validate())

@@ -29,7 +29,7 @@ from pair_drive_ros.models.ego_status import EgoStatus, EgoStatusConfig
 from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.tree_sampler import TreeConfig, TreeSampler
 from pair_drive_ros.scoring import Protocol
-from pair_drive_training import learning_curves, objectives, reinforcement
+from pair_drive_training import learning_curves, objectives, reinforcement, scored_run
 from pair_drive_training.__main__ import main
 from pair_drive_training.data.cache import CacheError
 from pair_drive_training.fresh_branch import FreshBranchError
@@ -63,7 +63,7 @@ def _no_pictures(monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """Reward how far ahead a leaf ends."""
-    monkeypatch.setattr(reinforcement, 'pdm_score', further_is_better)
+    monkeypatch.setattr(scored_run, 'pdm_score', further_is_better)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_offsets_move_to_what_is_rewarded(config, toy, offsets):
 
 
 def test_entropy_makes_leaves_even_that_are_equally_good(config, monkeypatch):
-    monkeypatch.setattr(reinforcement, 'pdm_score', all_are_even)
+    monkeypatch.setattr(scored_run, 'pdm_score', all_are_even)
     run = Reinforcement(replace(config, offsets='none', entropy=1.0, epochs=3, learning_rate=0.03))
     with torch.no_grad():
         run.refiner.tree.heads.bias[0] = 1.0
@@ -172,7 +172,7 @@ def test_the_density_is_that_of_the_offsets_along_a_leafs_path():
 @pytest.mark.parametrize('scores, offsets', [
     ('exact', 'policy'), ('exact', 'best'), ('clipped', 'group'), ('clipped', 'path')])
 def test_groups_without_spread_teach_nothing(config, monkeypatch, scores, offsets):
-    monkeypatch.setattr(reinforcement, 'pdm_score', all_are_even)
+    monkeypatch.setattr(scored_run, 'pdm_score', all_are_even)
     run = Reinforcement(replace(config, scores=scores, offsets=offsets, offsets_after=0.0,
                                 entropy=0.0, weight_decay=0.0, epochs=1))
     before = state(run)
@@ -266,7 +266,7 @@ def test_a_reward_that_is_not_finite_names_the_batch(config, monkeypatch):
         scores.total[0, 0] = math.nan
         return scores
 
-    monkeypatch.setattr(reinforcement, 'pdm_score', score)
+    monkeypatch.setattr(scored_run, 'pdm_score', score)
     with pytest.raises(TrainingRunError, match=r'not finite \(scores.*reward.*the batch is in'):
         Reinforcement(config).run()
     assert len(json.loads((config.out / 'bad_batch.json').read_text())['tokens']) == 4

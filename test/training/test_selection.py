@@ -33,7 +33,7 @@ from pair_drive_ros.models.refinement_branch import BranchError, load_branch
 from pair_drive_ros.models.selector import HEADS, Selector
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.scoring import Protocol
-from pair_drive_training import branch_validation, learning_curves, selection
+from pair_drive_training import branch_validation, learning_curves, scored_run
 from pair_drive_training.__main__ import main
 from pair_drive_training.branch_validation import BranchValidation, MARGINS
 from pair_drive_training.data.cache import CacheError
@@ -66,7 +66,7 @@ def _no_pictures(monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """Let the plan that ends furthest ahead be best."""
-    for module in (selection, branch_validation):
+    for module in (scored_run, branch_validation):
         monkeypatch.setattr(module, 'pdm_score', further_is_better)
 
 
@@ -276,7 +276,7 @@ def test_a_reward_that_is_not_finite_names_the_batch(config, monkeypatch):
         scores.ep[1, 2] = math.nan
         return scores
 
-    monkeypatch.setattr(selection, 'pdm_score', score)
+    monkeypatch.setattr(scored_run, 'pdm_score', score)
     with pytest.raises(TrainingRunError, match=r'not finite \(ep.*the batch is in'):
         Selection(config).run()
     assert len(json.loads((config.out / 'bad_batch.json').read_text())['tokens']) == 4

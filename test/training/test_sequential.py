@@ -27,7 +27,7 @@ from pair_drive_ros.models.diffusion_drive import DiffusionDriveConfig
 from pair_drive_ros.models.policy import ImitationPolicy, TensorSpec
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
-from pair_drive_training import learning_curves, sequential, validation
+from pair_drive_training import learning_curves, scored_run, validation
 from pair_drive_training.__main__ import main
 from pair_drive_training.data import training_batches
 from pair_drive_training.data.cache import CacheError
@@ -109,7 +109,7 @@ def _toy(monkeypatch):
     for module in (training_batches, validation):
         monkeypatch.setattr(module, 'check_scenes', lambda *asked: None)
         monkeypatch.setattr(module, 'scoring_scenes', lambda cache, tokens, protocol: tokens)
-    monkeypatch.setattr(sequential, 'pdm_score', goal_score)
+    monkeypatch.setattr(scored_run, 'pdm_score', goal_score)
     monkeypatch.setattr(validation, 'pdm_score',
                         lambda *arguments: goal_score(*arguments, lenient=True))
 
@@ -133,7 +133,7 @@ def fine_tuned(network: ImitationPolicy, config: SequentialConfig, **changes) ->
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    timed = ('seconds', 'train/scoring_seconds', 'train/scoring_share')
+    timed = ('seconds', 'train/scoring_share')
     return [{name: value for name, value in json.loads(line).items() if name not in timed}
             for line in (folder / 'metrics.jsonl').read_text().splitlines()]
 
@@ -249,7 +249,7 @@ def test_two_and_two_epochs_are_four(config, tmp_path):
 
 
 def test_groups_without_spread_contribute_nothing(config, monkeypatch):
-    monkeypatch.setattr(sequential, 'pdm_score', even_score)
+    monkeypatch.setattr(scored_run, 'pdm_score', even_score)
     Sequential(replace(config, epochs=1, weight_decay=0.0)).run()
     row = rows(config.out)[0]
     assert row['train/groups_with_spread'] == 0.0 and row['train/gradient'] == 0.0
@@ -266,7 +266,7 @@ def test_the_mean_of_a_group_is_what_its_plans_are_compared_with(config, monkeyp
             scores.total += offset * torch.arange(4)[:, None]
             return scores
 
-        monkeypatch.setattr(sequential, 'pdm_score', score)
+        monkeypatch.setattr(scored_run, 'pdm_score', score)
         Sequential(replace(config, epochs=1, out=config.out / str(offset))).run()
         taught.append(weights(config.out / str(offset)))
     assert all(torch.allclose(taught[0][name], taught[1][name], atol=1e-4) for name in taught[0])
@@ -281,7 +281,7 @@ def test_a_loss_that_is_not_finite_names_the_batch(config, monkeypatch, where):
 
     run = Sequential(config)
     if where == 'reward':
-        monkeypatch.setattr(sequential, 'pdm_score', score)
+        monkeypatch.setattr(scored_run, 'pdm_score', score)
     else:
         nn.init.constant_(run.policy.map.bias, math.nan)
     with pytest.raises(TrainingRunError, match=r'not finite \(policy.*the batch is in'):
