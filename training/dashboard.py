@@ -17,10 +17,9 @@
 import base64
 from collections.abc import Sequence
 import html
-import json
 from pathlib import Path
 
-from pair_drive_training.learning_curves import METRICS_FILE
+from pair_drive_training.learning_curves import METRICS_FILE, read_rows
 
 _REFRESH_S = 30
 
@@ -42,9 +41,7 @@ def dashboard(runs: Sequence[tuple[str, Path]]) -> str:
 
 def _run(name: str, folder: Path) -> str:
     title = f'<h2>{html.escape(name)}</h2>'
-    path = folder / METRICS_FILE
-    rows = ([json.loads(line) for line in path.read_text().splitlines()]
-            if path.exists() else [])
+    rows = read_rows(folder / METRICS_FILE)
     if not rows:
         return title + '<p>No epoch is complete yet.</p>'
     last = rows[-1]

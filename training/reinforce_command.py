@@ -19,7 +19,7 @@ The same command goes on with a run. Several processes: torchrun --nproc_per_nod
 pair_drive_training reinforce ...
 
 OUT gets best and last (.safetensors with a JSON card), state.safetensors, metrics.jsonl,
-curves.png and tensorboard/.
+steps.jsonl, curves.png and tensorboard/.
 """
 
 import argparse

@@ -21,7 +21,7 @@ features, targets and the reward's protocol.
 Several processes: torchrun --nproc_per_node N -m pair_drive_training sequential ...
 
 OUT gets best and last (.safetensors with a JSON card), state.safetensors, metrics.jsonl,
-curves.png and tensorboard/.
+steps.jsonl, curves.png and tensorboard/.
 """
 
 import argparse

@@ -18,7 +18,7 @@ Train an imitation policy on the scenes of a cache; the same command goes on wit
 Several processes: torchrun --nproc_per_node N -m pair_drive_training train ...
 
 OUT gets best and last (.safetensors with a JSON card), state.safetensors, metrics.jsonl,
-curves.png and tensorboard/.
+steps.jsonl, curves.png and tensorboard/.
 """
 
 import argparse

@@ -39,7 +39,7 @@ from pair_drive_ros.models.policy import FeatureSpec, Network
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.data.cache import Cache
 from pair_drive_training.data.training_batches import Batch, listed_tokens, TrainingBatches
-from pair_drive_training.learning_curves import log_epoch
+from pair_drive_training.learning_curves import add_up, log_epoch, mean_terms, StepLog
 from pair_drive_training.options import as_entries, differences
 from pair_drive_training.provenance import described, git_revision
 from pair_drive_training.run_config import RunConfig, TrainingRunError
@@ -208,15 +208,17 @@ class TrainingRun(abc.ABC):
         order = np.random.default_rng([self.config.seed, epoch]).permutation(
             len(self._batches.tokens))[:self.steps_per_epoch * self.config.batch]
         shares = order.reshape(self.steps_per_epoch, self._world, -1)[done:, self.rank]
+        log = (StepLog(self.config.out, self.step, self.steps_per_epoch) if self.rank == 0
+               else None)
         saved_s = counted_s = time.monotonic()
         with tqdm(total=self.steps_per_epoch, initial=done, unit='step', disable=self.rank > 0,
                   desc=f'epoch {epoch + 1}/{self.config.epochs}', file=sys.stderr) as progress:
             for batch in self._batches.stream(shares.tolist()):
                 terms, figures = self._step(module, batch)
-                for name, value in (terms | figures).items():
-                    total, steps = self._sums.get(name, (0.0, 0))
-                    self._sums[name] = total + value, steps + 1
                 self.step += 1
+                add_up(self._sums, terms | figures)
+                if log is not None:
+                    log.add(self.step, terms | figures)
                 progress.set_postfix(loss=f'{sum(terms.values()):.3f}', refresh=False)
                 progress.update()
                 now_s = time.monotonic()
@@ -280,7 +282,7 @@ class TrainingRun(abc.ABC):
         """Validate, log and save."""
         row = {'epoch': epoch, 'seconds': round(self._seconds, 1),
                'learning_rate': self.learning_rate(self.step - 1)}
-        row.update({f'train/{name}': total / steps for name, (total, steps) in self._sums.items()})
+        row.update(mean_terms(self._sums))
         self._sums = {}
         if epoch % self.config.val_every == 0 or epoch == self.config.epochs:
             row.update(self.validate())

@@ -122,7 +122,7 @@ def test_the_dashboard_shows_the_last_epoch_and_what_is_missing(tmp_path):
     folder.mkdir()
     rows = [{'epoch': 1, 'seconds': 30.0, 'val/score': 1.0},
             {'epoch': 2, 'seconds': 90.0, 'val/score': 83.5, 'train/loss': 7.0}]
-    (folder / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+    (folder / 'metrics.jsonl').write_text(''.join(f'{json.dumps(row)}\n' for row in rows))
     (folder / 'curves.png').write_bytes(b'picture')
     page = dashboard([('imitation', folder), ('<other>', tmp_path / 'two')])
     assert '83.5' in page

@@ -105,7 +105,7 @@ def cache(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch):
     """Replace the scorer, whose scenes the cache of noise lacks, and leave out the curves."""
-    monkeypatch.setattr(learning_curves, 'draw_curves', lambda path, rows: None)
+    monkeypatch.setattr(learning_curves, 'draw_curves', lambda *asked: None)
     for module in (training_batches, validation):
         monkeypatch.setattr(module, 'check_scenes', lambda *asked: None)
         monkeypatch.setattr(module, 'scoring_scenes', lambda cache, tokens, protocol: tokens)

@@ -37,6 +37,7 @@ from pair_drive_training.experiment.rows import (
 from pair_drive_training.experiment.scores import COLUMNS, intervals, read_scores, RowScores
 from pair_drive_training.experiment.tree_scores import TREE_FILE
 from pair_drive_training.experiment.workbench import score_name, variant_score_name
+from pair_drive_training.learning_curves import METRICS_FILE, read_rows
 from pair_drive_training.run_state import read_progress
 from pair_drive_training.training_run import STATE_FILE
 
@@ -216,9 +217,7 @@ def _run(folder: Path) -> dict:
         told = {'data': training.data, 'revision': training.git_revision}
     except CheckpointError:
         told = {}
-    seconds = [json.loads(line)['seconds']
-               for line in (folder / 'metrics.jsonl').read_text().splitlines()]
-    return {'run': folder.name, **told, 'seconds': seconds[-1],
+    return {'run': folder.name, **told, 'seconds': read_rows(folder / METRICS_FILE)[-1]['seconds'],
             'options': {name: _without_path(value) for name, value in entries.items()
                         if name not in _NO_OPTIONS and value not in (None, {}, '')}}
 
