@@ -311,12 +311,14 @@ def test_a_cache_without_scenes_for_the_scorer_is_refused(config, tmp_path):
         Reinforcement(replace(config, cache=noise))
 
 
-@pytest.mark.parametrize('protocol', ['navsim_v1', 'navsim_v2'])
-def test_the_command_trains_validates_and_keeps_the_best(config, checkout, protocol, capsys):
+@pytest.mark.parametrize(('recipe', 'protocol'), [
+    ('refiner', 'navsim_v1'), ('refiner', 'navsim_v2'), ('refiner_human', 'navsim_v1')])
+def test_the_command_trains_validates_and_keeps_the_best(config, checkout, recipe, protocol,
+                                                         capsys):
     policy = config.out.parent / 'ego.safetensors'
     save_checkpoint(policy, EgoStatus(EgoStatusConfig(4)), RECORD)
     pairs = [f'{name}={value}' for name, value in PERCEPTION.items()]
-    code = main(['reinforce', '--config', str(checkout / 'config' / 'train_refiner_mini.yaml'),
+    code = main(['reinforce', '--config', str(checkout / 'config' / f'train_{recipe}_mini.yaml'),
                  '--cache', str(config.cache), '--val-cache', str(config.cache), '--val-policy',
                  str(policy), '--out', str(config.out), '--batch', '8', '--roots', 'perturbed',
                  '--perception', *pairs, '--tree', 'width=16', '--protocol', protocol,

@@ -314,8 +314,9 @@ def test_a_cache_without_scenes_for_the_scorer_is_refused(config, tmp_path):
         Selection(replace(config, cache=noise, protocol='navsim_v2'))
 
 
-def test_the_command_reads_the_configuration_that_ships(validated, checkout, capsys):
-    code = main(['select', '--config', str(checkout / 'config' / 'train_selector_mini.yaml'),
+@pytest.mark.parametrize('recipe', ['selector', 'selector_human'])
+def test_the_command_reads_the_configurations_that_ship(validated, checkout, recipe, capsys):
+    code = main(['select', '--config', str(checkout / 'config' / f'train_{recipe}_mini.yaml'),
                  '--refiner', str(validated.refiner), '--cache', str(validated.cache),
                  '--val-cache', str(validated.cache), '--val-policy', validated.val_policy,
                  '--out', str(validated.out), '--batch', '8', '--roots', 'human', '--epochs', '2',

@@ -33,8 +33,7 @@ import yaml
 
 _PACKAGE = 'pair_drive_training'
 _GENERATORS = {'selector': 'tree', 'selector_untrained': 'untrained', 'selector_flat': 'flat'}
-HUMAN_REFINER = 'refiner_human'
-_AROUND_HUMANS = ('--roots', 'human')
+_HUMAN_REFINER = 'refiner_human'
 _BEST = 'best.safetensors'
 _PLANS = 'plans.npz'
 
@@ -142,20 +141,21 @@ class Workbench:
         return ['--refiner', str(files[0]), '--selector', str(files[1])], files
 
     def _refiner(self, name: str, seed: int) -> Path:
-        human = name == HUMAN_REFINER
-        return self._run(name, seed, 'reinforce', 'refiner', [
-            *self._refined_from('human' if human else ''), *(_AROUND_HUMANS if human else ())],
-            None if human else self._roots())
+        if name == _HUMAN_REFINER:
+            return self._run(name, seed, 'reinforce', name,
+                             ['--init', str(self._imitation[IMITATION[0]])], None)
+        return self._run(name, seed, 'reinforce', 'refiner', self._refined_from(), self._roots())
 
-    def _refined_from(self, around: str = '') -> list[str]:
+    def _refined_from(self) -> list[str]:
         policy = str(self._imitation[IMITATION[0]])
-        return ['--init', policy, '--val-policy', around or policy]
+        return ['--init', policy, '--val-policy', policy]
 
     def _selector(self, row: Row, seed: int) -> Path:
         refiner = self._refiner(row.refiner, seed)
-        if row.refiner == HUMAN_REFINER:
-            return self._selector_run(row.selector, seed, refiner,
-                                      ['--generator', 'tree', *_AROUND_HUMANS], around='human')
+        if row.refiner == _HUMAN_REFINER:
+            best = refiner / _BEST
+            return self._run(row.selector, seed, 'select', row.selector,
+                             ['--refiner', str(best)], None, [best])
         if row.selector in _GENERATORS:
             return self._selector_run(row.selector, seed, refiner,
                                       ['--generator', _GENERATORS[row.selector]])
@@ -165,13 +165,12 @@ class Workbench:
                                   roots)
 
     def _selector_run(self, name: str, seed: int, refiner: Path, own: list[str],
-                      around: str = '', roots: Path | None = None) -> Path:
+                      policy: str = '', roots: Path | None = None) -> Path:
         """Train a selector around the plans of a policy; around the first one's by default."""
-        if around != 'human':
-            roots = roots or self._roots()
         return self._run(name, seed, 'select', 'selector', [
             '--refiner', str(refiner / _BEST), *own, '--val-policy',
-            around or str(self._imitation[IMITATION[0]])], roots, [refiner / _BEST])
+            policy or str(self._imitation[IMITATION[0]])], roots or self._roots(),
+            [refiner / _BEST])
 
     def _sequential(self, name: str, seed: int) -> Path:
         return self._run(f'sequential_{name}', seed, 'sequential', f'sequential_{name}',

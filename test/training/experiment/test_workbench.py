@@ -31,7 +31,8 @@ def commands(tmp_path):
     """Name jobs of rows and variants; return command lines by the jobs' names."""
     recipes = tmp_path / 'recipes'
     recipes.mkdir()
-    for name in ('refiner', 'selector', 'sequential_transfuser', 'sequential_diffusion_drive'):
+    for name in ('refiner', 'selector', 'refiner_human', 'selector_human',
+                 'sequential_transfuser', 'sequential_diffusion_drive'):
         (recipes / f'train_{name}_mini.yaml').write_text('tree: {width: 64, group: 9}')
 
     def call(*names, seeds=(0,)):
@@ -99,9 +100,10 @@ def test_all_rows(commands):
     made = commands(*ROWS, seeds=range(3))
     runs = [name for name in made if name.startswith('runs/')]
     assert len(runs) == 3 * 10
-    assert '--roots human' in made['runs/refiner_human_1']
-    assert '--val-policy human' in made['runs/refiner_human_1']
-    assert '--val-policy human' in made['runs/selector_human_1']
+    for name, recipe in (('refiner', 'refiner_human'), ('selector', 'selector_human')):
+        run = made[f'runs/{name}_human_1']
+        assert f'--config recipes/train_{recipe}_mini.yaml' in run
+        assert '--root-plans' not in run and '--val-policy' not in run
     scores = [name for name in made if name.startswith('scores/')]
     # Six rows that no seed made, and fourteen that one did; three read the scores of others.
     assert len(scores) == 2 * (6 + 3 * 14)
