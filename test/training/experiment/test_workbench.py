@@ -130,4 +130,4 @@ def test_variants(commands):
 def test_a_recipe_that_is_not_there(tmp_path):
     bench = Workbench(World(tmp_path), tmp_path, dict.fromkeys(ROWS, tmp_path), tmp_path)
     with pytest.raises(ExperimentError, match='train_refiner_mini.yaml: there is no such recipe'):
-        bench.scores(ROWS['pair_human'], 0, V1)
+        bench.scores(ROWS['pair_transfuser'], 0, V1)
