@@ -16,10 +16,14 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+import os
+from pathlib import Path
 
 from pair_drive_training.allocator import keep_freed_memory
+from pair_drive_training.data.work_folder import locked
 from pair_drive_training.options import add_options, config_from
-from pair_drive_training.run_config import RunConfig
+from pair_drive_training.run_config import RunConfig, TrainingRunError
 from pair_drive_training.training_run import TrainingRun
 
 
@@ -32,13 +36,26 @@ def add_run_arguments(parser: argparse.ArgumentParser, config_class: type[RunCon
 
 def run_training(options: argparse.Namespace, make: Callable[..., TrainingRun],
                  config_class: type[RunConfig]) -> int:
-    """Train until the last epoch, or as far as asked; return 0."""
+    """
+    Train until the last epoch, or as far as asked; return 0.
+
+    :raises TrainingRunError: when another process trains in the same folder
+    """
     keep_freed_memory()
-    training = make(config_from(config_class, options))
-    if training.step:
-        print(f'goes on after step {training.step} of '
-              f'{training.config.epochs * training.steps_per_epoch}')
-    training.run(options.stop_after)
-    print(f'{training.config.out}: {training.step // training.steps_per_epoch} of '
-          f'{training.config.epochs} epochs')
+    config = config_from(config_class, options)
+    with _alone_in(config.out):
+        training = make(config)
+        if training.step:
+            print(f'goes on after step {training.step} of '
+                  f'{config.epochs * training.steps_per_epoch}')
+        training.run(options.stop_after)
+    print(f'{config.out}: {training.step // training.steps_per_epoch} of {config.epochs} epochs')
     return 0
+
+
+def _alone_in(folder: Path) -> AbstractContextManager:
+    """Keep other runs out of a folder; the first process of a run does so for all of them."""
+    if int(os.environ.get('RANK', 0)):
+        return nullcontext()
+    folder.mkdir(parents=True, exist_ok=True)
+    return locked(folder, TrainingRunError, 'training in it')
