@@ -353,8 +353,8 @@ def test_a_cache_without_the_rewards_scenes_is_refused(config, monkeypatch):
 def test_the_command_reads_the_configurations_that_ship(config, checkout, name, capsys):
     file = checkout / 'config' / f'train_sequential_{name}_mini.yaml'
     code = main(['sequential', '--config', str(file), '--cache', str(config.cache), '--out',
-                 str(config.out), '--batch', '12', '--plans', '4', '--threads', '1',
-                 '--readers', '1'])
+                 str(config.out), '--batch', '12', '--plans', '4', '--epochs', '1', '--threads',
+                 '1', '--readers', '1'])
     assert code == 0 and '1 of 1 epochs' in capsys.readouterr().out
     policy, _ = load_policy(config.out / 'last.safetensors')
     assert policy.architecture == name
