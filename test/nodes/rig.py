@@ -123,12 +123,12 @@ class Rig:
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """Call a service of the planner and return its answer."""
-        # One client a service: on a busy machine each has to be discovered anew.
         if name not in self._clients:
             self._clients[name] = self.vehicle.create_client(service_type, name)
-        client = self._clients[name]
-        assert client.wait_for_service(20.0)
-        future = client.call_async(request)
+            # Asked once: on a busy machine a service that had answered was said not to be there
+            # for 20 s, twice in many runs of the whole suite and never in this file alone.
+            assert self._clients[name].wait_for_service(20.0)
+        future = self._clients[name].call_async(request)
         assert self.wait(future.done)
         return future.result()
 
