@@ -19,7 +19,7 @@ from typing import Any
 from pair_drive_ros.models.refiner import Refiner, RefinerConfig
 from pair_drive_ros.models.selector import Selector, SelectorConfig
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
-from pair_drive_ros.models.tree_sampler import TreeConfig
+from pair_drive_ros.models.tree_config import TreeConfig
 from tiny_view import BEV_WIDTH, WIDTH
 import torch
 

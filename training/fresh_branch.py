@@ -24,7 +24,7 @@ from pair_drive_ros.models.perception import TransfuserPerception
 from pair_drive_ros.models.pretrained import load_image_weights
 from pair_drive_ros.models.refiner import Refiner, RefinerConfig
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
-from pair_drive_ros.models.tree_sampler import TreeConfig
+from pair_drive_ros.models.tree_config import TreeConfig
 import torch
 
 

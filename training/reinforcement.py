@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pair_drive_ros.models.leaf_sampler import Tree
 from pair_drive_ros.models.losses import auxiliary_terms
 from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.transfuser import AUXILIARY_WEIGHTS
-from pair_drive_ros.models.tree_sampler import Tree
 from pair_drive_ros.scoring import SubScores
 from pair_drive_training import objectives
 from pair_drive_training.branch_validation import BranchValidation

@@ -17,8 +17,8 @@
 from typing import NamedTuple
 
 from pair_drive_ros.models.flat_sampler import flat_leaves
+from pair_drive_ros.models.leaf_sampler import LeafSampler, Tree
 from pair_drive_ros.models.scene_view import SceneView
-from pair_drive_ros.models.tree_sampler import Tree, TreeSampler
 import torch
 
 # The trained tree; its likeliest leaves of all 256 instead of its path codes; the same tree as it
@@ -36,7 +36,7 @@ class Candidates(NamedTuple):
     """Of the leaves among the leaves, as the tree sees them; 0 for the first, [B, K]."""
 
 
-def generate(generator: str, tree: TreeSampler, view: SceneView,
+def generate(generator: str, tree: LeafSampler, view: SceneView,
              root: torch.Tensor) -> Candidates:
     """
     Make the candidates of each root.
@@ -56,7 +56,7 @@ def of_tree(root: torch.Tensor, tree: Tree) -> Candidates:
     return _joined(root, tree.leaves, tree.log_probs)
 
 
-def tree_of(generator: str, tree: TreeSampler) -> TreeSampler:
+def tree_of(generator: str, tree: LeafSampler) -> LeafSampler:
     """Return the tree that a generator grows, given the trained one."""
     if generator == 'untrained':
         return tree.fresh(_UNTRAINED_SEED).to(next(tree.parameters()).device).eval()

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pair_drive_ros.models.features import STATUS_FEATURE
+from pair_drive_ros.models.offset_sampler import OffsetSampler
 from pair_drive_ros.models.perception import TransfuserPerception
 from pair_drive_ros.models.policy import Network
 from pair_drive_ros.models.scene_view import SceneView
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
-from pair_drive_ros.models.tree_sampler import TreeConfig, TreeSampler
+from pair_drive_ros.models.tree_config import TreeConfig
+from pair_drive_ros.models.tree_sampler import TreeSampler
 import torch
 
 
@@ -89,7 +91,8 @@ class Refiner(Network):
         perception = self.config.perception
         self.perception = ScenePerception(perception)
         self.feature_spec = self.perception.feature_spec
-        self.tree = TreeSampler(self.config.tree, perception.bev_width, perception.decoder_width)
+        sampler = OffsetSampler if self.config.tree.flat else TreeSampler
+        self.tree = sampler(self.config.tree, perception.bev_width, perception.decoder_width)
 
     def view(self, features: Mapping[str, torch.Tensor]) -> SceneView:
         """Encode a scene, see :meth:`ScenePerception.view`."""

@@ -27,7 +27,7 @@ from pair_drive_ros.models.policy import FeatureError
 from pair_drive_ros.models.refiner import Refiner, RefinerConfig
 from pair_drive_ros.models.selector import Selector
 from pair_drive_ros.models.transfuser_config import TransfuserError
-from pair_drive_ros.models.tree_sampler import TreeConfig, TreeError
+from pair_drive_ros.models.tree_config import TreeConfig, TreeError
 import pytest
 from tiny_branch import tiny_perception, tiny_refiner
 from tiny_network import random_features

@@ -15,8 +15,9 @@
 """The tree: which nodes there are, what its leaves share, and what its chances are."""
 
 from pair_drive_ros.models.candidates import generate, of_tree, tree_of
+from pair_drive_ros.models.tree_config import GROUPS, TreeConfig, TreeError
 from pair_drive_ros.models.tree_geometry import step_measure
-from pair_drive_ros.models.tree_sampler import GROUPS, TreeConfig, TreeError, TreeSampler
+from pair_drive_ros.models.tree_sampler import TreeSampler
 import pytest
 from tiny_view import bend, BEV_WIDTH, mirrored, straight, tiny_view, WIDTH
 import torch

@@ -22,7 +22,7 @@ from pair_drive_ros.models.policy import Network
 from pair_drive_ros.models.refiner import RefinerConfig
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.models.transfuser_config import TransfuserConfig, TransfuserError
-from pair_drive_ros.models.tree_sampler import TreeConfig, TreeError
+from pair_drive_ros.models.tree_config import TreeConfig, TreeError
 from pair_drive_training import fresh_branch
 from pair_drive_training.fresh_branch import (
     begin_with_perception,

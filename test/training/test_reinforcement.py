@@ -27,7 +27,8 @@ from pair_drive_ros.models.checkpoint import (
 )
 from pair_drive_ros.models.ego_status import EgoStatus, EgoStatusConfig
 from pair_drive_ros.models.refiner import Refiner
-from pair_drive_ros.models.tree_sampler import TreeConfig, TreeSampler
+from pair_drive_ros.models.tree_config import TreeConfig
+from pair_drive_ros.models.tree_sampler import TreeSampler
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training import learning_curves, objectives, reinforcement, scored_run
 from pair_drive_training.__main__ import main

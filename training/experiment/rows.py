@@ -17,7 +17,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from pair_drive_ros.models.tree_sampler import TreeConfig
+from pair_drive_ros.models.tree_config import TreeConfig
 
 IMITATION = ('transfuser', 'diffusion_drive')
 """Policies that are refined; the RL branch is trained around the plans of the first alone."""
@@ -148,6 +148,8 @@ def variants() -> list[Variant]:
           for group in (5, 9, 12)),
         Variant('parity', "tree of the paper's code, offsets not trained", tuple(parity.items()),
                 (*_FROZEN, '--offsets', 'none')),
+        Variant('flat_offsets', 'the same leaves by offsets without a tree',
+                (('flat', True),), _FROZEN),
         # Over leaves that are all there, none drawn, the surrogate alone has no lower bound.
         Variant('clipped', 'scores clipped and held by their KL, offsets credited with the group',
                 options=(*_FROZEN, '--scores', 'clipped', '--divergence', '1.0', '--offsets',

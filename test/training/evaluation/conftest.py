@@ -25,7 +25,7 @@ from pair_drive_ros.models.refiner import Refiner, RefinerConfig
 from pair_drive_ros.models.selector import Selector, SelectorConfig
 from pair_drive_ros.models.transfuser import Transfuser
 from pair_drive_ros.models.transfuser_config import TransfuserConfig
-from pair_drive_ros.models.tree_sampler import TreeConfig
+from pair_drive_ros.models.tree_config import TreeConfig
 from pair_drive_ros.scoring import History, Protocol, ScoringScenes
 from pair_drive_ros.scoring.example import example_scene, TIME_US
 from pair_drive_training.data.cache import CacheHeader, SCHEMA_VERSION, write_header

@@ -31,8 +31,8 @@ def test_every_row_is_there():
         'pair_human', 'human_poor', 'pair_human_poor', 'crossed_human']
     assert [variant.name for variant in variants()] == [
         'base', 'frozen', 'own_selector', 'likeliest', 'group_5', 'group_9', 'group_12', 'parity',
-        'clipped', 'offsets_best', 'offsets_group', 'offsets_path', 'offsets_regression',
-        'offsets_none', 'roots_human', 'roots_perturbed']
+        'flat_offsets', 'clipped', 'offsets_best', 'offsets_group', 'offsets_path',
+        'offsets_regression', 'offsets_none', 'roots_human', 'roots_perturbed']
 
 
 def test_names_are_folders_and_titles_differ():

@@ -112,7 +112,8 @@ def test_all_rows(commands):
 
 
 def test_variants(commands):
-    made = commands('base', 'group_5', 'roots_human', 'own_selector')
+    made = commands('base', 'group_5', 'roots_human', 'own_selector', 'flat_offsets')
+    assert ' flat=True' in made['runs/refiner_flat_offsets_0']
     assert '--own-perception' in made['runs/selector_own_selector_0']
     assert 'O/runs/refiner_frozen_0/best' in made['runs/selector_own_selector_0']
     assert '--no-learn-perception' in made['runs/refiner_group_5_0']
