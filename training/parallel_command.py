@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument('--' + name.replace('_', '-'), type=Path, metavar='PATH', help=text,
                             required=name == 'cache')
     parser.add_argument('--root-plans', type=Path, metavar='NPZ',
-                        help='of "reinforce", where its roots are those of a policy')
+                        help='of "reinforce", where its roots are those of a policy: '
+                             'a file or a folder of files')
     parser.add_argument('--init', type=Path, metavar='CHECKPOINT',
                         help='of "reinforce": what its perception begins with')
     parser.add_argument('--seed', type=int, default=0, help='of both branches')

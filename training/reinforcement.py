@@ -70,7 +70,8 @@ class ReinforcementConfig(BranchConfig):
                                     'through the tree; else it stays as --init gave it', True)
     roots: str = option(f'what trees grow from: {", ".join(ROOTS)}', 'policy')
     root_plans: Path | None = option('plans by token of the training split, as the command "plan" '
-                                     'writes them, for roots policy and mixed', None)
+                                     'writes them, or a folder of such files, for roots policy '
+                                     'and mixed', None)
     trees: int = option('noisy trees of each scene in a step', 4)
     scores: str = option(f'how scores learn: {", ".join(SCORE_LOSSES)}', 'exact')
     offsets: str = option(f'what offsets are credited with: {", ".join(OFFSET_CREDITS)}',
@@ -113,7 +114,7 @@ class Reinforcement(ScoredRun):
     refiner: Refiner
 
     def build(self) -> nn.Module:
-        """Build the refiner, and where a KL counts a frozen copy of its tree as it begins."""
+        """Build the refiner, and a frozen copy of its tree as it begins: what KLs are from."""
         config = self.config
         self.refiner = fresh_refiner(config.preset, config.perception, config.tree, config.init,
                                      config.image_weights)
@@ -121,12 +122,9 @@ class Reinforcement(ScoredRun):
             raise TrainingRunError('tree: without a spread nothing is drawn, and offsets have '
                                    'nothing to learn from; give a spread, or offsets none')
         self.refiner.perception.requires_grad_(config.learn_perception)
-        networks = nn.ModuleDict({'refiner': self.refiner})
-        if config.divergence or (config.offset_kl and config.offsets != 'none'):
-            networks['began'] = self.refiner.tree.fresh(config.seed)
-            networks['began'].load_state_dict(self.refiner.tree.state_dict())
-            networks['began'].requires_grad_(False)
-        return networks
+        began = self.refiner.tree.fresh(config.seed).requires_grad_(False)
+        began.load_state_dict(self.refiner.tree.state_dict())
+        return nn.ModuleDict({'refiner': self.refiner, 'began': began})
 
     @property
     def checkpoint(self) -> Refiner:
@@ -166,10 +164,9 @@ class Reinforcement(ScoredRun):
             rewards = torch.as_tensor(scores.total, dtype=torch.float32,
                                       device=root.device).view(leaves.shape[:3])
             learned, figures = self._compared(tree, rewards)
-            if 'began' in self.network:
-                held, told = self._divergence(tree, view, root)
-                learned, figures = {**learned, **held}, {**figures, **told}
-        return {**terms, **learned}, {**figures, **_described(rewards, scores)}
+            held, divergence = self._divergence(tree, view, root)
+        return ({**terms, **learned, **held},
+                {**figures, 'kl': divergence, **_described(rewards, scores)})
 
     def after_step(self, measured: Mapping[str, float]) -> Mapping[str, float]:
         """Adapt the weight of the KL, besides."""
@@ -223,24 +220,23 @@ class Reinforcement(ScoredRun):
         return self.config.offsets != 'none' and self.step >= self.config.offsets_after * steps
 
     def _divergence(self, tree: Tree, view: SceneView, root: torch.Tensor
-                    ) -> tuple[Terms, Figures]:
-        """Return what holds the tree to what it was when it began."""
+                    ) -> tuple[Terms, torch.Tensor]:
+        """Return what holds the tree to what it was when it began, and its leaves' KL from it."""
         config = self.config
         drawn = tree.offsets.unflatten(0, (len(root), config.trees))
         with torch.no_grad():
             began = self.network['began'](view, root, drawn=drawn)
-        terms, figures = {}, {}
+        terms = {}
         if config.offset_kl and self._offsets_learn:
             terms['offset_kl'] = config.offset_kl * objectives.gaussian_kl(
                 tree.means, began.means, self.refiner.config.tree.spread)
+        own = tree.log_probs.detach()
+        # Beyond that far apart a single leaf would be the whole estimate.
+        theirs = own + (began.log_probs - own).clamp(-5.0, 5.0)
+        divergence = objectives.k3(tree.log_probs, theirs)
         if config.divergence:
-            own = tree.log_probs.detach()
-            # Beyond that far apart a single leaf would be the whole estimate.
-            theirs = own + (began.log_probs - own).clamp(-5.0, 5.0)
-            divergence = objectives.k3(tree.log_probs, theirs)
             terms['divergence'] = self.memory['beta'] * divergence
-            figures['kl'] = divergence.detach()
-        return terms, figures
+        return terms, divergence.detach()
 
 
 def _offset_loss(credit: str, rewards: torch.Tensor, log_probs: torch.Tensor,

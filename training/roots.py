@@ -49,7 +49,9 @@ class Roots:
 
     :param kind: ``human``; ``perturbed``, see :func:`perturbed`; ``policy``: one of the scene's
         plans in ``plans``; ``mixed``: that or the human's, half and half
-    :param plans: plans [K, 8, 3] by token, as the command "plan" writes them
+    :param plans: plans [K, 8, 3] by token, as the command "plan" writes them; or a folder of such
+        files, of which each scene takes all it has: out-of-fold plans, where each policy has
+        planned the scenes that it was not trained on
     :param tokens: of the scenes that will be asked for
     :raises RootsError: when plans are asked for and not given, or given and not asked for
     :raises PlansFileError: when a scene has none
@@ -64,8 +66,7 @@ class Roots:
         self._kind = kind
         self._plans: dict[str, torch.Tensor] = {}
         if plans is not None:
-            with PlansFile(plans) as file:
-                self._plans = {token: _plans_of(file, token) for token in tokens}
+            self._plans = _plans_of(plans, tokens)
 
     def of(self, tokens: Sequence[str], human: torch.Tensor) -> torch.Tensor:
         """
@@ -85,11 +86,22 @@ class Roots:
         return torch.where(torch.rand(len(human), 1, 1, device=human.device) < 0.5, human, taken)
 
 
-def _plans_of(file: PlansFile, token: str) -> torch.Tensor:
-    try:
-        return torch.from_numpy(np.asarray(file.plans(token), np.float32))
-    except PlansFileError as error:
-        raise PlansFileError(f'root_plans: {token}: {error}') from error
+def _plans_of(path: Path, tokens: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Read the plans of each scene, from one file or from all of a folder's."""
+    paths = sorted(path.glob('*.npz')) if path.is_dir() else [path]
+    found: dict[str, list[np.ndarray]] = {token: [] for token in tokens}
+    for each in paths:
+        with PlansFile(each) as file:
+            for token in file.tokens & found.keys():
+                try:
+                    found[token].append(file.plans(token).astype(np.float32))
+                except PlansFileError as error:
+                    raise PlansFileError(f'root_plans: {token}: {error}') from error
+    missing = next((token for token, plans in found.items() if not plans), None)
+    if missing is not None:
+        raise PlansFileError(f'root_plans: {missing}: {path} has no plan of this scene; write one '
+                             'with the command "plan"')
+    return {token: torch.from_numpy(np.concatenate(plans)) for token, plans in found.items()}
 
 
 def perturbed(human: torch.Tensor) -> torch.Tensor:

@@ -61,7 +61,8 @@ class SelectionConfig(BranchConfig):
                                "the refiner's", None)
     roots: str = option(f'what candidates are made around: {", ".join(ROOTS)}', 'policy')
     root_plans: Path | None = option('plans by token of the training split, as the command "plan" '
-                                     'writes them, for roots policy and mixed', None)
+                                     'writes them, or a folder of such files, for roots policy '
+                                     'and mixed', None)
     noisy: float = option('share of the steps whose trees are noisy, for variety', 0.1)
     listwise: float = option('weight of the expected score of a choice by softmax', 1.0)
     temperature: float = option('of that softmax, in the unit of the score', 0.05)

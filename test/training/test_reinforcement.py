@@ -246,6 +246,13 @@ def test_a_heavy_offset_kl_holds_the_leaves_where_they_began(config, toy):
     assert away[1] < 0.3 * away[0]
 
 
+def test_the_divergence_is_logged_though_nothing_is_held_by_it(config, toy):
+    Reinforcement(replace(config, offsets='none', epochs=4, learning_rate=0.02)).run()
+    learned = rows(config.out)
+    assert learned[-1]['train/kl'] > learned[0]['train/kl'] + 0.01 > 0.01
+    assert not {'train/divergence', 'train/offset_kl', 'train/beta'} & set(learned[-1])
+
+
 def test_the_divergences_weight_follows_it(config, toy):
     config = replace(config, divergence=0.003, offsets_after=0.0, epochs=6, batch=8,
                      learning_rate=0.02)

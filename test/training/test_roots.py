@@ -88,8 +88,26 @@ def test_plans_that_are_not_needed_are_refused(kind, plans):
 
 
 def test_a_scene_without_plans_is_named_at_once(plans):
-    with pytest.raises(PlansFileError, match='root_plans: z: plans.npz has no plan'):
+    with pytest.raises(PlansFileError, match='root_plans: z: .*plans.npz has no plan of this sc'):
         Roots('policy', plans, (*TOKENS, 'z'))
+
+
+def test_a_folder_gives_each_scene_what_any_of_its_files_has(tmp_path):
+    for name, scenes in (('fold_0', {'a': 1.0, 'b': 2.0}), ('fold_1', {'b': 3.0, 'c': 4.0})):
+        np.savez(tmp_path / f'{name}.npz', **{token: np.full((1, 8, 3), value)
+                                              for token, value in scenes.items()})
+    assert drawn(Roots('policy', tmp_path, TOKENS)) == [[1.0], [2.0, 3.0], [4.0]]
+    with pytest.raises(PlansFileError, match='root_plans: d: .*has no plan of this scene; write'):
+        Roots('policy', tmp_path, (*TOKENS, 'd'))
+    (tmp_path / 'none').mkdir()
+    with pytest.raises(PlansFileError, match='root_plans: a: .* has no plan of this scene'):
+        Roots('policy', tmp_path / 'none', ('a',))
+
+
+def test_a_plan_that_is_not_finite_names_its_scene(tmp_path):
+    np.savez(tmp_path / 'plans.npz', a=np.full((1, 8, 3), np.nan))
+    with pytest.raises(PlansFileError, match='root_plans: a: plans.npz: plan 0 is not finite'):
+        Roots('policy', tmp_path / 'plans.npz', ('a',))
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
