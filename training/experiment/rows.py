@@ -86,7 +86,7 @@ class Variant:
     Another recipe of the refiner or of the selector.
 
     ``tree`` are entries of the refiner's tree that differ, ``options`` and ``selector`` further
-    options of both; ``refiner`` names the variant whose refiner it takes over, if any.
+    options of both; ``other`` is the variant whose refiner it takes over, if any.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Variant:
     options: tuple[str, ...] = ()
     root_plans: bool = True
     selector: tuple[str, ...] = ()
-    refiner: str = ''
+    other: 'Variant | None' = None
 
 
 def main_rows() -> list[Row]:
@@ -137,13 +137,15 @@ def variants() -> list[Variant]:
     usual = asdict(TreeConfig())
     parity = {name: value for name, value in asdict(TreeConfig.parity()).items()
               if value != usual[name]}
+    frozen = Variant('frozen', 'encoders kept as they began, as in the rows below',
+                     options=_FROZEN)
     return [
         Variant('base', 'as in the main tables: encoders trained as well'),
-        Variant('frozen', 'encoders kept as they began, as in the rows below', options=_FROZEN),
+        frozen,
         Variant('own_selector', 'selector with encoders of its own',
-                selector=('--own-perception',), refiner='frozen'),
+                selector=('--own-perception',), other=frozen),
         Variant('likeliest', 'the likeliest leaves of all 256, one of which brakes',
-                selector=('--generator', 'likeliest'), refiner='frozen'),
+                selector=('--generator', 'likeliest'), other=frozen),
         *(Variant(f'group_{group}', f'{group} leaves', (('group', group),), _FROZEN)
           for group in (5, 9, 12)),
         Variant('parity', "tree of the paper's code, offsets not trained", tuple(parity.items()),

@@ -106,10 +106,11 @@ class Workbench:
     def variant(self, variant: Variant) -> tuple[Path, Path]:
         """Return the folders of a variant's scores, and of its trees' (``tree_scores``)."""
         base = variant.name == 'base'
+        own = variant.other or variant
         refiner = (self._refiner('refiner', VARIANT_SEED) if base else self._run(
-            f'refiner_{variant.refiner or variant.name}', VARIANT_SEED, 'reinforce', 'refiner',
-            [*self._refined_from(), *self._tree(variant), *variant.options],
-            self._roots() if variant.root_plans else None))
+            f'refiner_{own.name}', VARIANT_SEED, 'reinforce', 'refiner',
+            [*self._refined_from(), *self._tree(own), *own.options],
+            self._roots() if own.root_plans else None))
         selector = self._selector_run('selector' if base else f'selector_{variant.name}',
                                       VARIANT_SEED, refiner, list(variant.selector))
         policy = str(self._imitation[IMITATION[0]])

@@ -128,6 +128,14 @@ def test_variants(commands):
     assert 'scores/variant_base_0_navsim_v1' in made
 
 
+@pytest.mark.parametrize('name', [each.name for each in VARIANTS.values() if each.other])
+def test_a_variant_makes_the_refiner_that_it_takes_over_as_its_owner_would(commands, name):
+    owner = VARIANTS[name].other.name
+    made, by_itself = commands(name), commands(owner)
+    assert made[f'runs/refiner_{owner}_0'] == by_itself[f'runs/refiner_{owner}_0']
+    assert f'runs/refiner_{name}_0' not in made
+
+
 def test_a_recipe_that_is_not_there(tmp_path):
     bench = Workbench(World(tmp_path), tmp_path, dict.fromkeys(ROWS, tmp_path), tmp_path)
     with pytest.raises(ExperimentError, match='train_refiner_mini.yaml: there is no such recipe'):
