@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from pair_drive_ros.models.candidates import generate
+from pair_drive_ros.models.candidates import generate, tree_of
 from pair_drive_ros.models.policy import FeatureSpec
 from pair_drive_ros.models.refinement_branch import RefinementBranch
 from pair_drive_ros.models.refiner import Refiner
@@ -70,18 +70,21 @@ class BranchValidation:
                    Protocol(config.protocol), config.batch, config.readers)
 
     @torch.no_grad()
-    def of_tree(self, refiner: Refiner, device: torch.device) -> dict[str, float]:
+    def of_tree(self, refiner: Refiner, device: torch.device,
+                generator: str = 'tree') -> dict[str, float]:
         """
-        Measure the trees of a refiner.
+        Measure the trees of a refiner, or what another generator makes by its perception.
 
+        :param generator: one of ``candidates.GENERATORS``
         :return: ``val/root`` of the policy's plans, ``val/coverage`` of the best candidate,
             ``val/leaf`` of the mean leaf, ``val/likeliest`` of the likeliest, and
             ``val/leaf_comfort``
         """
         refiner.eval()
+        tree = tree_of(generator, refiner.tree)
         totals, likeliest, comfort = [], [], []
         for features, root, scenes in self._stream(device):
-            candidates = generate('tree', refiner.tree, refiner.view(features), root)
+            candidates = generate(generator, tree, refiner.view(features), root)
             scores = pdm_score(candidates.plans.double(), scenes, self._protocol)
             total = torch.as_tensor(scores.total).cpu()
             best = 1 + candidates.log_probs[:, 1:].argmax(dim=1, keepdim=True).cpu()

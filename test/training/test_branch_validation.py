@@ -16,6 +16,7 @@
 
 from dataclasses import replace
 
+from pair_drive_ros.models.candidates import generate, tree_of
 from pair_drive_ros.models.checkpoint import save_checkpoint, TrainingRecord
 from pair_drive_ros.models.ego_status import EgoStatus, EgoStatusConfig
 from pair_drive_ros.models.refinement_branch import RefinementBranch
@@ -113,6 +114,20 @@ def test_the_trees_numbers_are_the_scorers(cache, policy, refiner, protocol):
         'val/likeliest': percent(likeliest), 'val/leaf_comfort': percent(leaves.comfort)}
     assert 0.0 < row['val/leaf'] < row['val/coverage'] and not refiner.training
     assert row['val/likeliest'] > row['val/leaf'] + 10.0
+
+
+@pytest.mark.parametrize('generator', ['flat', 'likeliest', 'untrained'])
+def test_another_generators_numbers_are_those_of_its_own_candidates(cache, policy, refiner,
+                                                                    generator):
+    features, root = seen(cache, policy, refiner)
+    with torch.no_grad():
+        candidates = generate(generator, tree_of(generator, refiner.tree),
+                              refiner.view(features), root)
+    total = pdm_score(candidates.plans.double(), scored_scenes(SCENES, V1), V1).total
+    row = validation(cache, policy, refiner).of_tree(refiner, CPU, generator)
+    assert row['val/coverage'] == percent(total.amax(dim=1))
+    assert row['val/leaf'] == percent(total[:, 1:])
+    assert row['val/leaf'] != validation(cache, policy, refiner).of_tree(refiner, CPU)['val/leaf']
 
 
 def test_scenes_may_come_in_any_batches_and_order(cache, policy, refiner, tmp_path):

@@ -86,7 +86,8 @@ class Variant:
     Another recipe of the refiner or of the selector.
 
     ``tree`` are entries of the refiner's tree that differ, ``options`` and ``selector`` further
-    options of both; ``other`` is the variant whose refiner it takes over, if any.
+    options of both, ``generator`` what makes candidates instead of the tree itself; ``other`` is
+    the variant whose refiner it takes over, if any.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Variant:
     options: tuple[str, ...] = ()
     root_plans: bool = True
     selector: tuple[str, ...] = ()
+    generator: str = ''
     other: 'Variant | None' = None
 
 
@@ -145,7 +147,7 @@ def variants() -> list[Variant]:
         Variant('own_selector', 'selector with encoders of its own',
                 selector=('--own-perception',), other=frozen),
         Variant('likeliest', 'the likeliest leaves of all 256, one of which brakes',
-                selector=('--generator', 'likeliest'), other=frozen),
+                generator='likeliest', other=frozen),
         *(Variant(f'group_{group}', f'{group} leaves', (('group', group),), _FROZEN)
           for group in (5, 9, 12)),
         Variant('parity', "tree of the paper's code, offsets not trained", tuple(parity.items()),

@@ -17,6 +17,7 @@
 import argparse
 from pathlib import Path
 
+from pair_drive_ros.models.candidates import GENERATORS
 from pair_drive_ros.models.checkpoint import load_checkpoint
 from pair_drive_ros.models.refiner import Refiner
 from pair_drive_ros.scoring import Protocol
@@ -33,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--refiner', type=Path, required=True)
     parser.add_argument('--policy', required=True)
+    parser.add_argument('--generator', choices=GENERATORS, default='tree')
     parser.add_argument('--cache', type=Path, required=True)
     parser.add_argument('--tokens', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
@@ -40,7 +42,7 @@ def main() -> None:
     refiner, _ = load_checkpoint(options.refiner, Refiner)
     measured = BranchValidation(
         options.cache, options.tokens, options.policy, refiner.feature_spec, Protocol.NAVSIM_V1,
-        _BATCH, readers=1).of_tree(refiner, torch.device('cpu'))
+        _BATCH, readers=1).of_tree(refiner, torch.device('cpu'), options.generator)
     write_json(options.out / TREE_FILE, {name.removeprefix('val/'): value
                                          for name, value in measured.items()})
 

@@ -111,8 +111,9 @@ class Workbench:
             f'refiner_{own.name}', VARIANT_SEED, 'reinforce', 'refiner',
             [*self._refined_from(), *self._tree(own), *own.options],
             self._roots() if own.root_plans else None))
+        generator = ['--generator', variant.generator] if variant.generator else []
         selector = self._selector_run('selector' if base else f'selector_{variant.name}',
-                                      VARIANT_SEED, refiner, list(variant.selector))
+                                      VARIANT_SEED, refiner, [*generator, *variant.selector])
         policy = str(self._imitation[IMITATION[0]])
         world = [self._world.cache('test'), '--tokens', self._world.tokens('test')]
         branch, files = self._branch(refiner, selector)
@@ -120,7 +121,7 @@ class Workbench:
             'evaluate', '--cache', *world, '--protocol', Protocol.NAVSIM_V1.value, '--policy',
             policy, *branch], [*_files(policy), *files])
         trees = self._add('trees', variant.name, [
-            '--cache', *world, '--policy', policy, '--refiner', str(files[0])],
+            '--cache', *world, '--policy', policy, '--refiner', str(files[0]), *generator],
             [*_files(policy), files[0]], module=f'{_PACKAGE}.experiment.tree_scores')
         return scores, trees
 

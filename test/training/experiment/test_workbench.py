@@ -112,7 +112,11 @@ def test_all_rows(commands):
 
 
 def test_variants(commands):
-    made = commands('base', 'group_5', 'roots_human', 'own_selector', 'flat_offsets')
+    made = commands('base', 'group_5', 'roots_human', 'own_selector', 'flat_offsets', 'likeliest')
+    assert '--generator likeliest' in made['runs/selector_likeliest_0']
+    assert made['trees/likeliest'].endswith('best.safetensors --generator likeliest --out '
+                                            'O/trees/likeliest')
+    assert '--generator' not in made['trees/own_selector']
     assert ' flat=True' in made['runs/refiner_flat_offsets_0']
     assert '--own-perception' in made['runs/selector_own_selector_0']
     assert 'O/runs/refiner_frozen_0/best' in made['runs/selector_own_selector_0']
