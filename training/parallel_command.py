@@ -24,6 +24,7 @@ To go on with one alone, or to replace it, give its configuration alone.
 
 import argparse
 from pathlib import Path
+import signal
 
 from pair_drive_training.parallel import branches, ParallelError, train
 
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
                 own += ['--' + entry.replace('_', '-'), str(getattr(options, entry))]
         arguments[name] = [*own, '--device', 'cuda' if devices else 'cpu']
     found = branches(options.out, arguments, devices)
+    # Ended like this too, it ends what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f'training {" and ".join(arguments)}; {options.out / "dashboard.html"} shows how far')
     train(found)
     for branch in found:

@@ -17,7 +17,10 @@
 import json
 import os
 from pathlib import Path
+import signal
+import subprocess
 import sys
+import time
 
 from pair_drive_training.__main__ import main
 from pair_drive_training.dashboard import dashboard
@@ -85,6 +88,42 @@ def test_a_branch_that_fails_is_named_and_stops_the_other(tmp_path):
     with pytest.raises(ParallelError, match='(?s)reinforcement.*no such scene'):
         train([branch(tmp_path, 'imitation', code=endless),
                branch(tmp_path, 'reinforcement', code='raise SystemExit("no such scene")')])
+
+
+ENDED = """
+import argparse, pathlib, sys
+sys.path[:0] = {path!r}
+from pair_drive_training import parallel_command
+from pair_drive_training.parallel import Branch
+
+out, cores = pathlib.Path({out!r}), frozenset({cores!r})
+sleep = ('import os, pathlib, sys, time; '
+         'pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(600)')
+parallel_command.branches = lambda *_: [
+    Branch(name, out / name, [sys.executable, '-c', sleep, {out!r}], {{}}, cores)
+    for name in ('imitation', 'reinforcement')]
+parser = argparse.ArgumentParser()
+parallel_command.add_arguments(parser)
+parallel_command.run(parser.parse_args(['--imitation', 'a.yaml', '--reinforcement', 'b.yaml',
+                                        '--cache', 'c', '--out', {out!r}]))
+"""
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason='needs two cores')
+@pytest.mark.parametrize('way', [signal.SIGTERM, signal.SIGINT])
+def test_ended_from_outside_it_ends_both_branches(tmp_path, way):
+    code = ENDED.format(path=sys.path, out=str(tmp_path), cores=sorted(CORES))
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(begun := [int(path.name) for path in tmp_path.iterdir()
+                        if path.name.isdigit()]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(way)
+    assert process.wait(timeout=60) != 0 and len(begun) == 2
+    for each in begun:
+        with pytest.raises(ProcessLookupError):
+            os.kill(each, 0)
 
 
 def test_each_branch_has_its_share_of_the_cores(tmp_path):

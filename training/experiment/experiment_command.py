@@ -20,8 +20,8 @@ features, targets and navsim_v1), cache_val (the same) and cache_test (both prot
 scene_filter/world_{train,val,test}.yaml. OUT gets runs/, plans/, scores/, trees/ and logs/, and
 from all that is done results.json and results.md.
 
---table-only writes the section of docs/results.md from docs/refinement_experiment.json alone;
-with --out it first puts results.json there.
+--table-only writes the section of docs/results.md, in the checkout in which it runs, from
+docs/refinement_experiment.json alone; with --out it first puts results.json there.
 """
 
 import argparse
@@ -43,8 +43,8 @@ from pair_drive_training.experiment.results import (
 from pair_drive_training.experiment.rows import chosen, ExperimentError, GROUPS, IMITATION
 from pair_drive_training.experiment.workbench import Workbench, World
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS, PAGE = ROOT / 'docs' / 'refinement_experiment.json', ROOT / 'docs' / 'results.md'
+# Of the checkout, in which the command runs: an installed package has no documents.
+RESULTS, PAGE = Path('docs/refinement_experiment.json'), Path('docs/results.md')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@
 """The command: what it refuses, and how results come into the documents."""
 
 import argparse
+import shutil
 
 from pair_drive_ros.scoring import Protocol
 from pair_drive_training.experiment import experiment_command
@@ -67,6 +68,18 @@ def test_results_of_what_is_done_then_tables_from_them(experiment, world, folder
     page.write_text(f'{BEGIN}{END}')
     assert experiment('--table-only') == 0
     assert page.read_text() == written
+
+
+def test_the_table_is_that_of_the_checkout_in_which_the_command_runs(experiment, monkeypatch,
+                                                                     checkout, tmp_path):
+    docs = tmp_path / 'docs'
+    shutil.copytree(checkout / 'docs', docs, ignore=shutil.ignore_patterns('images'))
+    page = (docs / 'results.md').read_text()
+    before, rest = page.split(BEGIN)
+    (docs / 'results.md').write_text(before + BEGIN + END + rest.split(END)[1])
+    monkeypatch.chdir(tmp_path)
+    assert experiment('--table-only') == 0
+    assert (docs / 'results.md').read_text() == page
 
 
 def test_results_of_a_run_that_failed(experiment, world, folder, level, monkeypatch):
